@@ -1,0 +1,276 @@
+"""Money for quantities: amounts linear in the meters, priced by lane and price period, summed exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from psycopg import sql
+
+from dashboard import pricebook
+from dashboard.filters import LANE_DIMENSIONS, METER, Filters
+from dashboard.pricebook import METERS, Lane, PriceVector
+from dashboard.queries import database, quantities
+from dashboard.queries.quantities import LANE_COLUMNS, QUANTITIES, Plan, TooManyRows
+from ingest.core.pricing import EXACT, TOKEN_METERS, ZERO
+
+# An amount is its coefficients: USD for one unit of each meter, made from the lane's price vector.
+Amount = Callable[[PriceVector], Sequence[Decimal]]
+ONE = Decimal(1)
+_NOTHING = (ZERO,) * len(METERS)
+# What may stand in an answer; more is refused, never cut.
+MAX_ROWS = 100_000
+
+
+def list_cost(vector: PriceVector) -> Sequence[Decimal]:
+    """What it cost."""
+    return vector
+
+
+def read_saving(vector: PriceVector) -> Sequence[Decimal]:
+    """What reads saved against sending the same tokens uncached."""
+    saved = EXACT.subtract(vector.uncached_input_tokens, vector.cache_read_input_tokens)
+    return (ZERO, saved, ZERO, ZERO, ZERO, ZERO)
+
+
+def write_premium(vector: PriceVector) -> Sequence[Decimal]:
+    """What writes cost above sending the same tokens uncached."""
+    plain = vector.uncached_input_tokens
+    short = EXACT.subtract(vector.cache_write_5m_input_tokens, plain)
+    long = EXACT.subtract(vector.cache_write_1h_input_tokens, plain)
+    return (ZERO, ZERO, short, long, ZERO, ZERO)
+
+
+def of_meter(meter: str) -> Amount:
+    """The part of the cost that one meter makes."""
+    place = METERS.index(meter)
+    return lambda vector: tuple(price if at == place else ZERO for at, price in enumerate(vector))
+
+
+@dataclass(frozen=True)
+class Priced:
+    """The priced parts of a question, before they are added up to what was asked.
+
+    frame    every name of the question's dims but `meter` (text, "" = none); bucket_start (None, UTC time, or
+             date of the reporting zone); QUANTITIES, unpriced_requests, unpriced_tokens and unpriced_ + each
+             meter (int64: the part in rows without a price); priced (bool); unpriced_class (int, -1 =
+             priced); one column an amount, in units of 10 ** -scale USD (Python integers, 0 where unpriced)
+    scale    decimal places of those units
+    classes  (model, provider, reason) by unpriced_class
+    """
+
+    frame: pd.DataFrame
+    scale: int
+    classes: list[tuple[str, str, str]]
+
+
+def load(filters: Filters, dims: Sequence[str], grain: str, amounts: Mapping[str, Amount]) -> Priced:
+    """Quantities of a question and its amounts, from one statement."""
+    lanes = quantities.lanes(filters)
+    asked = tuple(name for name in dims if name != METER)
+    plan = Plan(filters, asked, grain, database.reporting_zone(), lanes["lane_id"].tolist())
+    lane_dims = [name for name in asked if name in LANE_DIMENSIONS]
+    groups = _Numbers()
+    lane_groups = [groups.of(tuple(values)) for values in lanes[lane_dims].itertuples(index=False, name=None)]
+    prices = _Prices.of(lanes, lane_groups, plan.price_days, amounts, filters.values(METER) or METERS)
+    found = database.frame(plan.query(prices.answer(plan)), plan.parameters)
+    if len(found) > quantities.MAX_GROUPS:
+        raise TooManyRows(quantities.MAX_GROUPS)
+    found = found.astype(dict.fromkeys([*QUANTITIES, "unpriced_class", "lane_group"], "int64"))
+    found = found.rename(columns={**plan.label_names, **prices.amount_names})
+    for place, name in enumerate(lane_dims):
+        found[name] = pd.Series([groups.keys[group][place] for group in found["lane_group"]], dtype=object)
+    for name in amounts:
+        found[name] = pd.Series([int(units) for units in found[name]], dtype=object)
+    if meters := filters.values(METER):
+        _keep_meters(found, meters)
+    _mark_unpriced(found)
+    return Priced(found, prices.scale, prices.classes.keys)
+
+
+class _Numbers:
+    """Small consecutive numbers for keys, in order of first appearance."""
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = []
+        self._numbers: dict[Any, int] = {}
+
+    def of(self, key: Any) -> int:
+        number = self._numbers.setdefault(key, len(self.keys))
+        if number == len(self.keys):
+            self.keys.append(key)
+        return number
+
+
+@dataclass
+class _Prices:
+    """Unit prices of every lane in every price period, as arrays that the statement unnests."""
+
+    lane_ids: list[int]
+    periods: list[int]
+    lane_groups: list[int]
+    unpriced: list[int]
+    columns: dict[tuple[str, str], list[int]]  # (amount, meter) -> units of 10 ** -scale USD
+    amounts: list[str]
+    scale: int
+    classes: _Numbers
+
+    @classmethod
+    def of(
+        cls,
+        lanes: pd.DataFrame,
+        lane_groups: Sequence[int],
+        days: Sequence[date],
+        amounts: Mapping[str, Amount],
+        meters: Sequence[str],
+    ) -> Self:
+        book = pricebook.current()
+        classes = _Numbers()
+        rows: list[tuple[int, int, int, int]] = []
+        coefficients: list[list[Sequence[Decimal]]] = []  # by row, then by amount
+        columns = [lanes[name] for name in ("lane_id", *LANE_COLUMNS)]
+        for group, lane_id, *values in zip(lane_groups, *columns, strict=True):
+            lane = Lane(*values)
+            for period, day in enumerate(days):
+                vector = book.vector(lane, day)
+                why = -1 if vector else classes.of((lane.model, lane.provider, book.why_unpriced(lane, day)))
+                rows.append((lane_id, period, group, why))
+                coefficients.append([amount(vector) if vector else _NOTHING for amount in amounts.values()])
+        scale = max(
+            (-int(usd.as_tuple().exponent) for row in coefficients for each in row for usd in each), default=0
+        )
+        units = {
+            (name, meter): [int(EXACT.scaleb(row[number][place], max(scale, 0))) for row in coefficients]
+            for number, name in enumerate(amounts)
+            for place, meter in enumerate(METERS)
+            if meter in meters
+        }
+        used = {key: column for key, column in units.items() if any(column)}
+        lane_ids, periods, groups, unpriced = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return cls(
+            list(lane_ids),
+            list(periods),
+            list(groups),
+            list(unpriced),
+            used,
+            list(amounts),
+            max(scale, 0),
+            classes,
+        )
+
+    @property
+    def amount_names(self) -> dict[str, str]:
+        """The statement's names of amounts, and ours."""
+        return {f"amount_{number}": name for number, name in enumerate(self.amounts)}
+
+    def answer(self, plan: Plan) -> sql.Composed:
+        """The SELECT that prices and adds up."""
+        arrays = [
+            sql.SQL("{}::int[]").format(plan.parameter(column))
+            for column in (self.lane_ids, self.periods, self.lane_groups, self.unpriced)
+        ]
+        arrays += [
+            sql.SQL("{}::numeric[]").format(plan.parameter(column)) for column in self.columns.values()
+        ]
+        terms: dict[str, list[sql.Composable]] = {name: [] for name in self.amounts}
+        price_names: list[sql.Composable] = []
+        for number, (name, meter) in enumerate(self.columns):
+            price = sql.Identifier(f"price_{number}")
+            price_names.append(sql.SQL(", {}").format(price))
+            terms[name].append(sql.SQL("grouped.{} * prices.{}").format(sql.Identifier(meter), price))
+        sums = [
+            sql.SQL(", sum({}) AS {}").format(
+                sql.SQL(" + ").join(terms[name] or [sql.SQL("0")]), sql.Identifier(column)
+            )
+            for column, name in self.amount_names.items()
+        ]
+        names, name_joins = plan.names()
+        return database.statement(
+            "answer_costs",
+            price_arrays=sql.SQL(", ").join(arrays),
+            price_names=sql.SQL("").join(price_names),
+            amounts=sql.SQL("").join(sums),
+            names=names,
+            name_joins=name_joins,
+        )
+
+
+def add_up(parts: Priced, keys: Sequence[str], amounts: Sequence[str]) -> pd.DataFrame:
+    """One row a combination of `keys`, in their order: int64 sums of quantities, Decimal sums of amounts.
+
+    An amount is None where no request and no token of the row has a price; texts that are "" become None.
+    """
+    found = parts.frame
+    sums = [*QUANTITIES, "unpriced_requests", "unpriced_tokens", *(f"unpriced_{meter}" for meter in METERS)]
+    if found.empty:
+        return pd.DataFrame(
+            {name: pd.Series(dtype="int64" if name in sums else object) for name in [*keys, *sums, *amounts]}
+        )
+    if keys:
+        grouped = found.groupby(list(keys), sort=True, dropna=False)
+        codes = grouped.ngroup().to_numpy()
+    else:
+        codes = np.zeros(len(found), dtype="int64")
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) > 0])
+    if len(starts) > MAX_ROWS:
+        raise TooManyRows(MAX_ROWS)
+    firsts = order[starts]
+    answer = pd.DataFrame(index=range(len(starts)))
+    for key in keys:
+        answer[key] = _nulls(found[key].to_numpy(dtype=object)[firsts])
+    for name in sums:
+        answer[name] = np.add.reduceat(found[name].to_numpy(dtype="int64")[order], starts)
+    priced = np.logical_or.reduceat(found["priced"].to_numpy(dtype=bool)[order], starts)
+    for name in amounts:
+        totals = np.add.reduceat(found[name].to_numpy(dtype=object)[order], starts)
+        money = [
+            _usd(units, parts.scale) if known else None for units, known in zip(totals, priced, strict=True)
+        ]
+        answer[name] = pd.Series(money, dtype=object)
+    return answer
+
+
+def unpriced(parts: Priced) -> pd.DataFrame:
+    """What has no price, by model and provider, with the reason.
+
+    Columns: model, provider, reason (text); requests, the five token meters, thinking_tokens,
+    web_search_requests."""
+    wanted = [name for name in QUANTITIES if not name.startswith("requests_with")]
+    without = parts.frame[~parts.frame["priced"]]
+    summed = without.groupby("unpriced_class")[wanted].sum()
+    for place, name in enumerate(("model", "provider", "reason")):
+        texts = np.array([parts.classes[number][place] for number in summed.index], dtype=object)
+        summed.insert(place, name, _nulls(texts).set_axis(summed.index))
+    return summed.sort_values(["model", "provider", "reason"], ignore_index=True)
+
+
+def _mark_unpriced(found: pd.DataFrame) -> None:
+    found["priced"] = found["unpriced_class"] == -1
+    for name in ("requests", *METERS):
+        found[f"unpriced_{name}"] = found[name].where(~found["priced"], 0)
+    found["unpriced_tokens"] = found[[f"unpriced_{name}" for name in TOKEN_METERS]].sum(axis=1)
+
+
+def _keep_meters(found: pd.DataFrame, meters: Sequence[str]) -> None:
+    """A filter on meters leaves the others out of every column; thinking is a part of output."""
+    for name in METERS:
+        if name not in meters:
+            found[name] = 0
+    if "output_tokens" not in meters:
+        found["thinking_tokens"] = 0
+
+
+def _usd(units: int, scale: int) -> Decimal:
+    """Without trailing zeros, and without an exponent either: 100, not 1E+2."""
+    plain = EXACT.normalize(EXACT.scaleb(Decimal(int(units)), -scale))
+    return EXACT.quantize(plain, ONE) if int(plain.as_tuple().exponent) > 0 else plain
+
+
+def _nulls(values: np.ndarray) -> pd.Series:
+    return pd.Series([None if value == "" else value for value in values], dtype=object)

@@ -1,0 +1,107 @@
+"""What Messages bodies, streams and transcripts share: identity, platform, and the serving model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ingest.core.errors import Reason
+from ingest.core.events import FLAG_TIME_IMPUTED, UsageEvent
+from ingest.core.meter_fields import MAX_MODEL, MAX_WORD, MeterError, clean_text, kind_of
+from ingest.formats._base import ParseContext, read_time
+from ingest.formats._canonical import MAX_ID
+
+_PLATFORM_BY_PREFIX = (("msg_bdrk_", "bedrock"), ("msg_vrtx_", "vertex"))
+_TIME_KEYS = (
+    "created_at",
+    "timestamp",
+    "occurred_at",
+)  # extras that recorders add; the API itself sends no time
+
+
+def platform_of(message_id: str) -> str:
+    """Bedrock and Vertex mark their ids; a plain `msg_` is the API's or Foundry's, so it says nothing."""
+    return next((platform for prefix, platform in _PLATFORM_BY_PREFIX if message_id.startswith(prefix)), "")
+
+
+def text_of(value: object, where: str, limit: int = MAX_ID) -> str:
+    """An optional text field that is stored; null and missing are ''."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise MeterError(Reason.INVALID_TYPE, where, f"{where} must be a string, not {kind_of(value)}")
+    return clean_text(value, where, limit)
+
+
+def model_of(value: object, where: str) -> str:
+    """The required model name."""
+    model = text_of(value, where, MAX_MODEL)
+    if not model.strip():
+        raise MeterError(
+            Reason.UNATTRIBUTABLE, where, f"{where} is missing: without a model the usage has no price"
+        )
+    return model
+
+
+def stop_reason_of(value: object, where: str) -> str:
+    """The stop reason; one that is no short word is left out, since nothing is counted by it."""
+    return (
+        value
+        if isinstance(value, str) and len(value) <= MAX_WORD and value.isascii() and value.isprintable()
+        else ""
+    )
+
+
+def served_by(block: object) -> str:
+    """The serving model of a `fallback` content block, '' for any other block."""
+    if not isinstance(block, Mapping) or block.get("type") != "fallback":
+        return ""
+    to = block.get("to")
+    if isinstance(to, Mapping):
+        to = to.get("model")
+    return text_of(to, "content.to", MAX_MODEL)
+
+
+class _Block(msgspec.Struct, gc=False):
+    type: object = None
+    to: object = None
+
+
+def served_by_content(content: bytes) -> str:
+    """The same from a message's raw content; the text of the other blocks is skipped, not decoded."""
+    if b'"fallback"' not in content:
+        return ""
+    try:
+        blocks = msgspec.json.decode(content, type=list[_Block])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    served = [served_by({"type": block.type, "to": block.to}) for block in blocks]
+    return next((model for model in reversed(served) if model), "")
+
+
+def time_of(holders: Sequence[Mapping[str, Any]], context: ParseContext) -> tuple[datetime, int]:
+    """(time, flags): one that a recorder added, else the context's, flagged as imputed."""
+    for holder in holders:
+        for key in _TIME_KEYS:
+            if isinstance(holder.get(key), str):
+                return read_time(holder[key], key), 0
+    return context.default_time, FLAG_TIME_IMPUTED
+
+
+def call(
+    message_id: str, model: str, moment: datetime, flags: int, stop_reason: str, request_id: str
+) -> UsageEvent:
+    """A Claude call without its meters yet."""
+    return UsageEvent(
+        id=message_id,
+        occurred_at=moment,
+        model=model,
+        provider="anthropic",
+        platform=platform_of(message_id),
+        stop_reason=stop_reason,
+        request_id=request_id,
+        flags=flags,
+    )

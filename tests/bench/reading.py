@@ -1,0 +1,95 @@
+"""Page times at two sizes of the store, as the server sees them."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from itertools import islice
+
+from django.db import connection
+
+from ingest.accept import accept
+from ingest.fill import fill_due
+from tests.bench import traffic
+from tests.bench.report import Figure
+from tests.bench.world import World
+
+ROUNDS = 15
+RANGES = ("range=30d", "start=2025-11-01&end=2026-11-01")
+PAGES = ("/", "/spend/?group_by=model", "/cache/", "/what-if/")
+
+
+def measure(world: World, sizes: list[int]) -> list[Figure]:
+    figures: list[Figure] = []
+    times: dict[int, dict[str, float]] = {}
+    stored = 0
+    for size in sizes:
+        grow(stored, size)
+        stored = size
+        times[size] = _page_times(world)
+        for page, seconds in times[size].items():
+            figures.append(
+                Figure(
+                    f"{page} at {size:,}",
+                    seconds * 1000,
+                    "ms p95",
+                    detail="page and all its panels, one after another",
+                )
+            )
+    if len(sizes) > 1:
+        small, large = times[sizes[0]], times[sizes[-1]]
+        ratios = {page: large[page] / small[page] for page in small}
+        worst = max(ratios, key=lambda page: ratios[page])
+        total = sum(large.values()) / sum(small.values())
+        figures.append(
+            Figure(
+                "page time, largest / smallest store",
+                total,
+                "ratio",
+                least=1.5,
+                better="low",
+                detail=f"worst page {worst}: {ratios[worst]:.2f}",
+            )
+        )
+    memory = world.web_worker_memory()
+    figures.append(
+        Figure(
+            "web worker's resident memory",
+            (memory[0] if memory else 0) / 1e6,
+            "MB",
+            aim=200,
+            better="low",
+            detail=f"{len(memory)} processes",
+        )
+    )
+    return figures
+
+
+def grow(stored: int, size: int) -> None:
+    """Add events spread over the same year until there are `size`; then fill."""
+    stream = traffic.events(size - stored, first=stored)
+    while batch := list(islice(stream, 20_000)):
+        accept(batch, "bench")
+    fill_due()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _page_times(world: World) -> dict[str, float]:
+    """95th percentile over rounds of the time the page and its panels take, by page and range."""
+    result = {}
+    for page in PAGES:
+        for span in RANGES:
+            address = page + ("&" if "?" in page else "?") + span
+            html = world.get(address).decode()
+            panels = [path.replace("&amp;", "&") for path in re.findall(r'hx-get="(/panels/[^"]+)"', html)]
+            samples = []
+            for _ in range(ROUNDS):
+                started = time.perf_counter()
+                for path in [address, *panels]:
+                    world.get(path)
+                samples.append(time.perf_counter() - started)
+            name = f"{page.split('?')[0]} {'30 days' if '30d' in span else 'a year'}"
+            result[name] = statistics.quantiles(samples, n=20)[-1]
+    return result

@@ -1,0 +1,61 @@
+"""Reading bodies: limits hold after decompression, broken encodings are named."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from django.test import RequestFactory
+
+from ingest.bodies import BadEncoding, BodyTooLarge, read_body
+
+LIMIT = 10_000
+
+
+def read(body: bytes, encoding: str | None = None) -> bytes:
+    headers = {"Content-Encoding": encoding} if encoding else {}
+    return read_body(
+        RequestFactory().post("/", body, content_type="application/json", headers=headers), LIMIT
+    )
+
+
+@pytest.mark.parametrize(
+    "packed", [gzip.compress(b"x" * 500), zlib.compress(b"x" * 500)], ids=["gzip", "zlib"]
+)
+def test_compressed_bodies_are_inflated(packed: bytes) -> None:
+    assert read(packed, "gzip") == b"x" * 500
+
+
+def test_gzip_members_in_a_row_are_all_read() -> None:
+    assert read(gzip.compress(b"one") + gzip.compress(b"two"), "gzip") == b"onetwo"
+
+
+def test_a_body_of_exactly_the_limit_is_taken() -> None:
+    assert len(read(gzip.compress(b"x" * LIMIT), "gzip")) == LIMIT
+    assert len(read(b"x" * LIMIT)) == LIMIT
+
+
+def test_a_gzip_bomb_stops_at_the_limit() -> None:
+    with pytest.raises(BodyTooLarge):
+        read(gzip.compress(b"0" * 50_000_000), "gzip")
+
+
+def test_a_body_over_the_limit_is_refused() -> None:
+    with pytest.raises(BodyTooLarge):
+        read(b"x" * (LIMIT + 1))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"not gzip at all", gzip.compress(b"x" * 900)[:-12], gzip.compress(b"ab") + b"junk"],
+    ids=["plain", "cut short", "with junk behind"],  # gzip bytes hold the time, and names must not change
+)
+def test_broken_gzip_is_named(body: bytes) -> None:
+    with pytest.raises(BadEncoding):
+        read(body, "gzip")
+
+
+def test_an_unknown_encoding_is_named() -> None:
+    with pytest.raises(BadEncoding, match="br"):
+        read(b"x", "br")
