@@ -132,7 +132,9 @@ def generated_secret(path: Path) -> str:
         pass
     except OSError as error:
         raise BadEnvironment(f"The secret in {path} cannot be read: {error.strerror}.") from None
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh = path.with_name(
+        f"{path.name}.{secrets.token_hex(8)}"
+    )  # of this call alone: threads share a process id
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(
