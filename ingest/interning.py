@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from django.db import connection
 
+from ingest import raw
 from ingest.core.columns import EventColumns
 from ingest.core.pricebook import PROMPT_STEPS
 from ingest.models import Lane
@@ -140,20 +141,20 @@ def _fetch_texts(table: str, column: str, width: int) -> Callable[[Sequence[str]
 
     def fetch(texts: Sequence[str]) -> dict[str, int]:
         wanted = sorted({text[:width] for text in texts})
-        with connection.cursor() as cursor:
+        with raw.cursor() as cursor:
             # New sessions come with nearly every batch: their commit need not reach the disk by itself, since the
-            # commit of the events that use them follows in the same log. One statement, so one round trip.
+            # commit of the events that use them follows in the same log.
             cursor.execute(
-                "WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)),"
-                f" added AS (INSERT INTO {table} ({column}) SELECT text FROM quick, unnest(%s::text[]) AS text"
-                f"  ON CONFLICT DO NOTHING RETURNING {column}, id)"
-                f" SELECT {column}, id FROM added UNION ALL SELECT {column}, id FROM {table} WHERE {column} = ANY(%s)",
-                [wanted, wanted],
+                "WITH quick AS (SELECT set_config('synchronous_commit', 'off', true))"
+                f" INSERT INTO {table} ({column}) SELECT text FROM quick, unnest(%s::text[]) AS text"
+                f" ON CONFLICT DO NOTHING RETURNING {column}, id",
+                [wanted],
             )
             found = dict(cursor.fetchall())
-            if len(found) < len(wanted):  # added by somebody else at this very moment
-                cursor.execute(f"SELECT {column}, id FROM {table} WHERE {column} = ANY(%s)", [wanted])
-                found = dict(cursor.fetchall())
+            if len(found) < len(wanted):
+                known = [text for text in wanted if text not in found]
+                cursor.execute(f"SELECT {column}, id FROM {table} WHERE {column} = ANY(%s)", [known])
+                found |= dict(cursor.fetchall())
         return {text: found[text[:width]] for text in texts}
 
     return fetch

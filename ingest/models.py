@@ -117,10 +117,12 @@ class LabelValue(models.Model):
 class Session(models.Model):
     """Session ids, interned, so that an event row carries four bytes."""
 
-    session_id = models.CharField(max_length=256, unique=True)
+    session_id = models.CharField(max_length=256)
 
     class Meta:
         db_table = "session"
+        # Not `unique=True`, which brings a second index for LIKE: new sessions come with nearly every batch.
+        constraints = [models.UniqueConstraint(fields=["session_id"], name="session_session_id_key")]
 
     def __str__(self) -> str:
         return self.session_id

@@ -110,7 +110,5 @@ def to_microseconds(instants: Sequence[datetime]) -> Counts:
 
     Exact although through floats: a double holds the seconds of the years up to 2100 to a quarter of a microsecond.
     """
-    seconds = np.fromiter(
-        (instant.timestamp() for instant in instants), dtype=np.float64, count=len(instants)
-    )
+    seconds = np.fromiter(map(datetime.timestamp, instants), dtype=np.float64, count=len(instants))
     return np.rint(seconds * 1e6).astype(np.int64)

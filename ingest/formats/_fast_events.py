@@ -7,6 +7,7 @@ does not add up, anything wrong) is None here and is read row by row by `events`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -27,9 +28,7 @@ from ingest.core.meter_fields import MAX_COUNT
 from ingest.formats._base import EARLIEST_YEAR, LATEST_YEAR
 from ingest.formats._event_structs import (
     ESCAPED_NUL,
-    Details,
     Row,
-    Searches,
     Split,
     Usage,
     read_prefix,
@@ -64,26 +63,33 @@ class _Unusual(Exception):
     """This body takes the careful path."""
 
 
-def _fields(kind: type[Struct], structs: Sequence[Struct | None]) -> dict[str, tuple[Any, ...]]:
-    """The fields of many structs, one tuple a field; a null among them is unusual."""
-    whole = [struct for struct in structs if struct is not None]
-    if len(whole) != len(structs):
-        raise _Unusual
-    return dict(zip(kind.__struct_fields__, zip(*map(astuple, whole), strict=True), strict=True))
+def _fields(kind: type[Struct], structs: Sequence[Struct]) -> dict[str, tuple[Any, ...]]:
+    """The fields of many structs, one tuple a field."""
+    return dict(zip(kind.__struct_fields__, zip(*map(astuple, structs), strict=True), strict=True))
+
+
+def _field(name: str, structs: Sequence[Struct | None]) -> tuple[Any, ...]:
+    """One field of many structs; a null among them is unusual."""
+    try:
+        return tuple(map(attrgetter(name), structs))
+    except AttributeError:
+        raise _Unusual from None
 
 
 def _columns(rows: Sequence[Row]) -> EventColumns:
     row = _fields(Row, rows)
     usage = _fields(Usage, row["usage"])
-    split = _fields(Split, usage["cache_creation"])
-    details = _fields(Details, usage["output_tokens_details"])
-    searches = _fields(Searches, usage["server_tool_use"])
+    splits, details, searches = (
+        usage["cache_creation"],
+        usage["output_tokens_details"],
+        usage["server_tool_use"],
+    )
     size = len(rows)
     foreign = [
         usage[name] for name in ("iterations", "total_tokens", "prompt_tokens", "input_tokens_details")
     ]
     # An OpenAI usage, iterations, or a count that is missing.
-    if any(column.count(None) != size for column in (details["reasoning_tokens"], *foreign)):
+    if any(column.count(None) != size for column in (_field("reasoning_tokens", details), *foreign)):
         raise _Unusual
     if not {*row["routing"]} <= {None, "", "global", "regional"}:
         raise _Unusual
@@ -93,8 +99,8 @@ def _columns(rows: Sequence[Row]) -> EventColumns:
     if times.min() < _EARLIEST_US or times.max() >= _END_US:
         raise _Unusual
     uncached, output = _required(usage["input_tokens"]), _required(usage["output_tokens"])
-    reads, thinking = _counts(usage["cache_read_input_tokens"]), _counts(details["thinking_tokens"])
-    in_5m, in_1h, flags = _writes(usage["cache_creation_input_tokens"], split)
+    reads, thinking = _counts(usage["cache_read_input_tokens"]), _counts(_field("thinking_tokens", details))
+    in_5m, in_1h, flags = _writes(usage["cache_creation_input_tokens"], splits)
     prompt = uncached + reads + in_5m + in_1h
     if prompt.max() > MAX_COUNT or np.any(thinking > output):
         raise _Unusual
@@ -124,7 +130,7 @@ def _columns(rows: Sequence[Row]) -> EventColumns:
         cache_write_1h_input_tokens=in_1h,
         output_tokens=output,
         thinking_tokens=thinking,
-        web_search_requests=_counts(searches["web_search_requests"]),
+        web_search_requests=_counts(_field("web_search_requests", searches)),
         prompt_step_tokens=prompt,
         provider=_texts(row["provider"]),
         platform=_texts(row["platform"]),
@@ -148,11 +154,9 @@ def _columns(rows: Sequence[Row]) -> EventColumns:
     )
 
 
-def _writes(
-    totals: tuple[int | None, ...], split: dict[str, tuple[Any, ...]]
-) -> tuple[Counts, Counts, Counts]:
+def _writes(totals: tuple[int | None, ...], splits: Sequence[Split | None]) -> tuple[Counts, Counts, Counts]:
     """5-minute and 1-hour writes, and flags; a split that does not add up to its total is unusual."""
-    five, hour = split["ephemeral_5m_input_tokens"], split["ephemeral_1h_input_tokens"]
+    five, hour = _field("ephemeral_5m_input_tokens", splits), _field("ephemeral_1h_input_tokens", splits)
     total = _counts(totals)
     known: npt.NDArray[np.bool_] = np.ones(len(totals), dtype=np.bool_)
     try:

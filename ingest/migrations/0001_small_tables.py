@@ -54,10 +54,11 @@ class Migration(migrations.Migration):
             name='Session',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('session_id', models.CharField(max_length=256, unique=True)),
+                ('session_id', models.CharField(max_length=256)),
             ],
             options={
                 'db_table': 'session',
+                'constraints': [models.UniqueConstraint(fields=['session_id'], name='session_session_id_key')],
             },
         ),
         migrations.CreateModel(
