@@ -17,10 +17,11 @@ import numpy as np
 from django.db import OperationalError, transaction
 from psycopg import errors
 
-from ingest import interning, ledger, partitions
+from ingest import interning, ledger, partitions, reported
 from ingest.core.columns import EventColumns, from_events
 from ingest.core.errors import Reason, Rejection
 from ingest.core.events import UsageEvent
+from ingest.core.reported import Reported
 from ingest.core.timegrain import to_micros
 from ingest.storage import Batch, Counts, store_known, store_new
 
@@ -58,29 +59,39 @@ class Receipt:
         self.rejected.extend(other.rejected)
 
 
-def accept(items: Iterable[UsageEvent | Rejection], source: str) -> Receipt:
+def accept(items: Iterable[UsageEvent | Rejection | Reported], source: str) -> Receipt:
     """Store the events, record the rejections, and return the receipt once both are committed.
+
+    Reported usage and cost are stored beside the events, in the same transaction and the same receipt.
 
     `source` names where the rows come from. Raises django.db.OperationalError when the database is away; then nothing
     of this call is stored and the whole call can be sent again.
     """
     events: list[UsageEvent] = []
     rejected: list[Rejection] = []
+    reports: list[Reported] = []
     for item in items:
         if isinstance(item, UsageEvent):
             events.append(item)
-        else:
+        elif isinstance(item, Rejection):
             rejected.append(item)
-    return accept_columns(from_events(events), source, rejected)
+        else:
+            reports.append(item)
+    return accept_columns(from_events(events), source, rejected, reports)
 
 
-def accept_columns(columns: EventColumns, source: str, rejected: Sequence[Rejection] = ()) -> Receipt:
+def accept_columns(
+    columns: EventColumns,
+    source: str,
+    rejected: Sequence[Rejection] = (),
+    reports: Sequence[Reported] = (),
+) -> Receipt:
     """The same for a batch that is columns already."""
-    if not len(columns) and not rejected:
+    if not len(columns) and not rejected and not reports:
         return Receipt()
     source_id = ledger.source_id(source)
     try:
-        return _accept(columns, list(rejected), source_id)
+        return _accept(columns, list(rejected), reports, source_id)
     except (errors.OperationalError, OperationalError):
         interning.forget_all()
         raise
@@ -88,24 +99,32 @@ def accept_columns(columns: EventColumns, source: str, rejected: Sequence[Reject
         if "no partition" not in str(violation):
             raise
         partitions.forget_known()  # retention dropped a month that this process believed to exist
-        return _accept(columns, list(rejected), source_id)
+        return _accept(columns, list(rejected), reports, source_id)
 
 
-def _accept(columns: EventColumns, rejected: list[Rejection], source_id: int) -> Receipt:
+def _accept(
+    columns: EventColumns, rejected: list[Rejection], reports: Sequence[Reported], source_id: int
+) -> Receipt:
     columns, late = _without_retired(columns)
     rejected += late
     batch = _intern(columns, source_id)
     try:
-        return _commit(batch, rejected, source_id, store_new)
+        return _commit(batch, rejected, reports, source_id, store_new)
     except errors.UniqueViolation:
-        return _commit(batch, rejected, source_id, store_known)
+        return _commit(batch, rejected, reports, source_id, store_known)
 
 
 def _commit(
-    batch: Batch, rejected: list[Rejection], source_id: int, store: Callable[[Batch], Counts]
+    batch: Batch,
+    rejected: list[Rejection],
+    reports: Sequence[Reported],
+    source_id: int,
+    store: Callable[[Batch], Counts],
 ) -> Receipt:
     with transaction.atomic():
         counts = store(batch)
+        if reports:
+            counts.add(reported.store(reports, source_id))
         receipt = Receipt(
             received=counts.stored + counts.merged + counts.duplicate + len(rejected),
             stored=counts.stored,

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja import P, QueryEx, Router, Status
 
-from ingest import formats
+from ingest import formats, mappings
 from ingest.accept import Receipt, accept, accept_columns
 from ingest.auth import KeyAuth
 from ingest.bodies import BadEncoding, BodyTooLarge, read_body
@@ -60,9 +60,9 @@ def post_log(
 
     `at` is the time of the calls for formats that carry none; without it, the time of arrival stands in, flagged.
     """
-    context = ParseContext(default_time=_at(at), file_name="")
-    body = _body(request)
     name = _source(request, source)
+    context = ParseContext(default_time=_at(at), file_name="", saved_mapping=mappings.finder(name))
+    body = _body(request)
     if format_name == "auto":
         log_format = formats.detect(body[: formats.HEAD_BYTES])
         if log_format is None:

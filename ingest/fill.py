@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from ingest import raw, rollups
-from ingest.binary_copy import FixedWidth
+from ingest.core.binary_copy import FixedWidth
 from ingest.core.timegrain import from_micros, to_micros
 
 ROWS_PER_CHUNK = 200_000

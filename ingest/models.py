@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 
 
@@ -184,6 +186,71 @@ class RejectedRow(models.Model):
         db_table = "rejected_row"
 
 
+class _ReportedRow(models.Model):
+    """What reported usage and reported cost share; names and meanings are those of `ingest.core.reported`."""
+
+    natural_key = models.BinaryField(max_length=16, unique=True)
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="+")
+    received_at = models.DateTimeField()  # when these numbers were reported to us
+    kind = models.CharField(max_length=64)
+    provider = models.CharField(max_length=64)
+    bucket_start = models.DateTimeField()
+    bucket_end = models.DateTimeField()
+    grouping = models.CharField(max_length=500)
+    model = models.CharField(max_length=200)
+    platform = models.CharField(max_length=64)
+    workspace_id = models.CharField(max_length=256)
+    api_key_id = models.CharField(max_length=256)
+    user_id = models.CharField(max_length=256)
+    service_tier = models.CharField(max_length=64)
+    context_window = models.CharField(max_length=64)
+    inference_geo = models.CharField(max_length=64)
+    speed = models.CharField(max_length=64)
+    product = models.CharField(max_length=256)
+    dimensions = models.JSONField()
+    refreshed_at = models.DateTimeField(null=True)
+    requests = models.BigIntegerField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class ReportedUsage(_ReportedRow):
+    """Token sums of a bucket as a provider reported them: set beside the events, never added to them."""
+
+    uncached_input_tokens = models.BigIntegerField()
+    cache_read_input_tokens = models.BigIntegerField()
+    cache_write_5m_input_tokens = models.BigIntegerField()
+    cache_write_1h_input_tokens = models.BigIntegerField()
+    cache_write_unknown_ttl_input_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    thinking_tokens = models.BigIntegerField()
+    web_search_requests = models.BigIntegerField()
+
+    class Meta:
+        db_table = "reported_usage"
+        indexes = [models.Index(name="reported_usage_by_bucket", fields=["bucket_start"])]
+
+
+class ReportedCost(_ReportedRow):
+    """One line of a cost report, exact, in whole units of its currency; null where the report gives no such amount."""
+
+    currency = models.CharField(max_length=16)
+    billed_cost = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    list_cost = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    contracted_cost = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    estimated_cost = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    line_item = models.CharField(max_length=1000)
+    cost_type = models.CharField(max_length=64)
+    token_type = models.CharField(max_length=64)
+    quantity = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    unit = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "reported_cost"
+        indexes = [models.Index(name="reported_cost_by_bucket", fields=["bucket_start"])]
+
+
 class RetiredMonth(models.Model):
     """A month whose raw events were dropped by retention: its rollups are final and may not be recomputed."""
 
@@ -202,3 +269,109 @@ class InstallState(models.Model):
 
     class Meta:
         db_table = "install_state"
+
+
+class ColumnMapping(models.Model):
+    """What the columns of a source's tables mean, as a person confirmed it; one for every header."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE)
+    fingerprint = models.CharField(max_length=64)  # of the header, see `ingest.mappings`
+    mapping = models.JSONField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "column_mapping"
+        constraints = [
+            models.UniqueConstraint(name="column_mapping_is_one_a_header", fields=["source", "fingerprint"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_id}: {self.fingerprint[:12]}"
+
+
+class ImportJob(models.Model):
+    """One upload: files that wait in the data folder, how far they have been read, and what became of their rows.
+
+    The files are deleted once they are read. Whoever reads them holds the lease and renews it; a lease that has run
+    out belongs to a process that died, and the next one goes on with the file that was not finished.
+    """
+
+    class State(models.TextChoices):
+        ASKING = "asking"  # a table's columns wait for somebody to confirm what they mean
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    created_at = models.DateTimeField(db_index=True)
+    created_by = models.CharField(max_length=150)
+    source = models.CharField(max_length=200)
+    format = models.CharField(max_length=64)  # a format's name or 'auto'
+    default_time = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State, db_index=True)
+    total_bytes = models.BigIntegerField()
+    read_bytes = models.BigIntegerField(default=0)
+    received = models.BigIntegerField(default=0)
+    files = models.JSONField()  # see `ingest.import_jobs.entry`
+    problem = models.CharField(max_length=500, default="")
+    attempts = models.SmallIntegerField(default=0)
+    lease = models.CharField(max_length=32, default="")
+    lease_until = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "import_job"
+
+    def __str__(self) -> str:
+        return f"upload of {self.created_at:%Y-%m-%d %H:%M} ({self.state})"
+
+
+class PulledSource(models.Model):
+    """A source that is fetched on a schedule. `secret` is encrypted, and is never shown or logged."""
+
+    class Kind(models.TextChoices):
+        ANTHROPIC_ADMIN = "anthropic_admin", "Anthropic Admin API: usage and cost reports"
+        FOLDER = "folder", "Folder of log files"
+
+    kind = models.CharField(max_length=32, choices=Kind)
+    name = models.CharField(max_length=200, unique=True)  # also the name of the source its rows are filed under
+    settings = models.JSONField(default=dict)
+    secret = models.BinaryField(null=True)
+    every_minutes = models.IntegerField()
+    paused = models.BooleanField(default=False)
+    state = models.JSONField(default=dict)  # how far it has been fetched; its shape belongs to the kind
+    due_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_run_at = models.DateTimeField(null=True)
+    last_success_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, default="")
+    failures = models.IntegerField(default=0)  # in a row
+    lease = models.CharField(max_length=32, default="")
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "pulled_source"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind})"
+
+
+class PulledFile(models.Model):
+    """What a watched folder's file looked like when it was imported last, so that only new and grown ones are read."""
+
+    source = models.ForeignKey(PulledSource, on_delete=models.CASCADE)
+    path = models.CharField(max_length=600)  # below the watched folder
+    size = models.BigIntegerField()
+    modified_ns = models.BigIntegerField()
+    imported_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "pulled_file"
+        constraints = [
+            models.UniqueConstraint(name="pulled_file_is_known_once", fields=["source", "path"])
+        ]
+
+    def __str__(self) -> str:
+        return self.path

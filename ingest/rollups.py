@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ingest.binary_copy import POSTGRES_EPOCH_US, FixedWidth
+from ingest.core.binary_copy import POSTGRES_EPOCH_US, FixedWidth
 from ingest.core.timegrain import day_bucket_micros, hour_bucket_micros
 
 KEY = ["bucket_start", "lane_id", "label_set_id"]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from django.db import connection
 
 from ingest import interning, raw
-from ingest.binary_copy import FixedWidth
+from ingest.core.binary_copy import FixedWidth
 from ingest.core.events import PrefixBlock
 from ingest.core.merging import Row, merge
 from ingest.core.timegrain import from_micros, to_micros
@@ -91,6 +91,11 @@ class Counts:
     stored: int = 0
     merged: int = 0
     duplicate: int = 0
+
+    def add(self, other: Counts) -> None:
+        self.stored += other.stored
+        self.merged += other.merged
+        self.duplicate += other.duplicate
 
 
 class _Keys(threading.local):
@@ -199,6 +204,7 @@ def _merge(batch: Batch, owners: dict[bytes, int]) -> Counts:
     own_keys = {row.event_key for row in rows}
     stored = _fetch({key for key in owners.values() if key not in own_keys}, rows)
     lane_rank = _LaneRanks()
+    labels = _Labels({row.label_set_id for row in (*rows, *stored.values())})
     current: dict[int, Row] = dict(stored)  # event_key -> what the event is now
     alias: dict[int, int] = {}  # an event found to be the same call as another -> that other
     prefixes: dict[int, int] = {}  # event_key -> position in the batch of its prefix
@@ -219,13 +225,13 @@ def _merge(batch: Batch, owners: dict[bytes, int]) -> Counts:
             counts.stored += row.requests
             continue
         survivor = known[0]
-        result = _with_labels(current[survivor], row)
+        result = labels.filled(current[survivor], row)
         for extra in keys:
             if extra != survivor:
                 alias[extra] = survivor
                 if extra in current:  # two stored events turn out to be one call
                     twin = current.pop(extra)
-                    result = merge(_with_labels(result, twin), twin, lane_rank)
+                    result = merge(labels.filled(result, twin), twin, lane_rank)
                     counts.stored -= twin.requests
                     counts.merged += twin.requests
         result = merge(result, row, lane_rank)
@@ -286,7 +292,7 @@ def _fetch(keys: set[int], rows: Sequence[Row]) -> dict[int, Row]:
             if not missing:
                 break
             cursor.execute(
-                f"SELECT {names} FROM event WHERE event_key = ANY(%s) {condition}", [missing, *values]
+                f"SELECT {names} FROM event WHERE event_key = ANY(%s::bigint[]) {condition}", [missing, *values]
             )
             for record in cursor.fetchall():
                 row = Row(*record)
@@ -317,21 +323,34 @@ class _LaneRanks:
         return self._ranks[lane_id]
 
 
-def _with_labels(stored: Row, other: Row) -> Row:
-    """`stored` with the gaps of its attribution filled from `other`; what was stored first stays."""
-    if stored.label_set_id == other.label_set_id:
-        return stored
-    sets = LabelSet.objects.in_bulk([stored.label_set_id, other.label_set_id])
-    mine, theirs = sets[stored.label_set_id], sets[other.label_set_id]
-    full = (
-        mine.source_id,
-        mine.workspace_id or theirs.workspace_id,
-        mine.api_key_id or theirs.api_key_id,
-        mine.user_id or theirs.user_id,
-        tuple(sorted({**theirs.tags, **mine.tags}.items())),
-    )
-    label_set_id = interning.LABEL_SETS.ids([full])[0]
-    return replace(stored, label_set_id=label_set_id)
+class _Labels:
+    """Attribution of calls that were reported twice: what was stored first stays, its gaps are filled."""
+
+    def __init__(self, label_set_ids: set[int]) -> None:
+        self._sets = LabelSet.objects.in_bulk(label_set_ids)
+        self._filled: dict[tuple[int, int], int] = {}
+
+    def filled(self, stored: Row, other: Row) -> Row:
+        """`stored` with the gaps of its attribution filled from `other`."""
+        pair = (stored.label_set_id, other.label_set_id)
+        if pair[0] == pair[1]:
+            return stored
+        if pair not in self._filled:
+            self._filled[pair] = self._together(*pair)
+        return replace(stored, label_set_id=self._filled[pair])
+
+    def _together(self, first: int, second: int) -> int:
+        for new in {first, second} - self._sets.keys():  # made by an earlier merge of this batch
+            self._sets[new] = LabelSet.objects.get(pk=new)
+        mine, theirs = self._sets[first], self._sets[second]
+        full = (
+            mine.source_id,
+            mine.workspace_id or theirs.workspace_id,
+            mine.api_key_id or theirs.api_key_id,
+            mine.user_id or theirs.user_id,
+            tuple(sorted({**theirs.tags, **mine.tags}.items())),
+        )
+        return interning.LABEL_SETS.ids([full])[0]
 
 
 def _write(
@@ -377,6 +396,6 @@ def _delete(rows: Sequence[Row]) -> None:
     times = [row.occurred_at for row in rows]
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM event WHERE event_key = ANY(%s) AND occurred_at BETWEEN %s AND %s",
+            "DELETE FROM event WHERE event_key = ANY(%s::bigint[]) AND occurred_at BETWEEN %s AND %s",
             [[row.event_key for row in rows], from_micros(min(times)), from_micros(max(times))],
         )

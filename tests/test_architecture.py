@@ -26,8 +26,11 @@ class Law:
 # The most specific law for a module holds for it. A prefix stands for everything below it.
 LAWS = (
     Law("ingest.core", only=("ingest.core", "numpy", "pandas")),
-    Law("ingest.prices", only=("ingest.core", "ingest.prices")),
-    Law("ingest.formats", only=("ingest.core", "ingest.formats", "msgspec", "numpy")),
+    Law("ingest.prices", only=("ingest.core", "ingest.prices", "genai_prices")),
+    Law(
+        "ingest.formats",
+        only=("ingest.core", "ingest.formats", "msgspec", "numpy", "google.protobuf", "opentelemetry.proto", "pyarrow"),
+    ),
     Law("ingest", never=("dashboard", "plotly")),
     Law(
         "dashboard.figures",

@@ -17,7 +17,8 @@ FLAG_TIME_IMPUTED = 4  # the source carries no time; the time of import (or --at
 FLAG_OUTPUT_INCOMPLETE = 8  # the source kept a streaming placeholder instead of the final output count
 FLAG_SPLIT_EXCEEDS_TOTAL = 16  # the TTL split summed to more than the flat total; the split was trusted
 
-# The part of a request that a price can depend on, beside the model and the day.
+# The part of a request that a price can depend on, beside the model and the day. A call that is known to hold more than
+# text has the names of the media instead: "audio", "image", "video", joined by "+".
 OUTCOME_OK = "ok"
 OUTCOME_REFUSED_BEFORE_OUTPUT = "refused_before_output"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.core.errors import Reason
+from ingest.core.events import FLAG_SPLIT_EXCEEDS_TOTAL, FLAG_TTL_UNKNOWN
 
 MAX_COUNT = 2_000_000_000
 MAX_MODEL = 200
@@ -82,6 +83,7 @@ class Metered:
     service_tier: str = "standard"
     speed: str = "standard"
     inference_geo: str = ""
+    media: str = ""  # what beside text was counted: "audio", "image", "video", joined by "+"
 
 
 def keys_seen(value: Mapping[str, Any], limit: int = 12) -> str:
@@ -159,3 +161,52 @@ def first_count(holders: Iterable[tuple[Mapping[str, Any], str, str]]) -> int:
         if holder.get(key) is not None:
             return count(holder, key, path)
     return 0
+
+
+MEDIA = ("audio", "image", "video")
+
+
+def media_of(holders: Iterable[tuple[Mapping[str, Any], str, str]]) -> str:
+    """Which media beside text the details count, joined by "+"; a holder's name has {} for the medium."""
+    counted = [
+        (medium, holder, name.format(medium), path) for holder, name, path in holders for medium in MEDIA
+    ]
+    return "+".join(sorted({medium for medium, holder, name, path in counted if count(holder, name, path)}))
+
+
+def split_writes(total: int, in_5m: int, in_1h: int, has_split: bool) -> tuple[int, int, int]:
+    """(5m, 1h, flags) from a flat total of written tokens and its TTL split, which can disagree."""
+    if not has_split:
+        return total, 0, FLAG_TTL_UNKNOWN if total else 0
+    if in_5m + in_1h < total:
+        return total - in_1h, in_1h, FLAG_TTL_UNKNOWN
+    # A missing flat total is 0 here; a split without one is complete, not excessive.
+    return in_5m, in_1h, FLAG_SPLIT_EXCEEDS_TOTAL if 0 < total < in_5m + in_1h else 0
+
+
+def remainder(inclusive: int, read: int, written: int, path: str, key: str) -> int:
+    """What is left of an inclusive input count once the cached tokens are taken out of it."""
+    if read + written > inclusive:
+        raise MeterError(
+            Reason.CONTRADICTORY_COUNTS,
+            f"{path}.{key}",
+            f"{path}.{key} is {inclusive} and includes cached tokens, "
+            f"but {read + written} are cached ({read} read, {written} written)",
+        )
+    return inclusive - read - written
+
+
+def checked(metered: Metered, path: str) -> Metered:
+    """What holds for every shape: thinking is inside the output, and sums stay storable."""
+    main = metered.main
+    if metered.thinking_tokens > main.output_tokens:
+        raise MeterError(
+            Reason.CONTRADICTORY_COUNTS,
+            f"{path}.output_tokens_details",
+            f"{metered.thinking_tokens} thinking tokens cannot be inside {main.output_tokens} output tokens",
+        )
+    for part in (main, *metered.extra):
+        largest = max(*part.totals(), part.prompt_step_tokens)
+        if largest > MAX_COUNT:
+            raise MeterError(Reason.COUNT_TOO_LARGE, path, f"counts sum to {largest}, above {MAX_COUNT}")
+    return metered

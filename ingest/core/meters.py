@@ -6,390 +6,55 @@ a clamped count would turn a broken exporter into a quietly wrong bill.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ingest.core.errors import Reason
-from ingest.core.events import (
-    FLAG_OUTPUT_INCOMPLETE,
-    FLAG_SPLIT_EXCEEDS_TOTAL,
-    FLAG_TTL_UNKNOWN,
-    OUTCOME_OK,
-    OUTCOME_REFUSED_BEFORE_OUTPUT,
-)
-from ingest.core.meter_fields import (
-    MAX_COUNT,
-    MAX_MODEL,
-    Metered,
-    MeterError,
-    Part,
-    count,
-    first_count,
-    keys_seen,
-    kind_of,
-    nested,
-    word,
-)
-from ingest.core.pricing import prompt_step
+from ingest.core.events import OUTCOME_OK, OUTCOME_REFUSED_BEFORE_OUTPUT
+from ingest.core.meter_fields import Metered, MeterError, keys_seen, kind_of, split_writes
+from ingest.core.meters_anthropic import is_anthropic, read_anthropic
+from ingest.core.meters_bedrock import is_converse, read_converse
+from ingest.core.meters_gemini import is_gemini, read_gemini
+from ingest.core.meters_openai import is_chat, is_responses, read_chat, read_responses
+
+__all__ = ["SHAPES", "Shape", "outcome_of", "read_usage", "split_writes"]
+
+Usage = Mapping[str, Any]
 
 
-def read_usage(usage: Mapping[str, Any], model: str, path: str = "usage") -> Metered:
+class Shape(NamedTuple):
+    """One provider's way to count: how it is told by its fields, and how it is read."""
+
+    fits: Callable[[Usage], bool]
+    read: Callable[[Usage, str, str], Metered]  # (usage, model, path); raises MeterError
+
+
+# The first that fits is taken: a shape stands before those whose fields it also has.
+SHAPES: tuple[Shape, ...] = (
+    Shape(is_chat, read_chat),
+    Shape(is_responses, read_responses),
+    Shape(is_anthropic, read_anthropic),
+    Shape(is_converse, read_converse),
+    Shape(is_gemini, read_gemini),
+)
+
+
+def read_usage(usage: Usage, model: str, path: str = "usage") -> Metered:
     """Meter a usage object of any known shape; `model` is the response's own model. Raises MeterError."""
     if not isinstance(usage, Mapping):
         raise MeterError(Reason.INVALID_TYPE, path, f"{path} must be an object, not {kind_of(usage)}")
-    if usage.get("prompt_tokens") is not None or (
-        "completion_tokens" in usage and "input_tokens" not in usage
-    ):
-        return _openai_chat(usage, model, path)
-    if _is_responses(usage):
-        return _openai_responses(usage, model, path)
-    if any(key in usage for key in _ANTHROPIC_KEYS):
-        return _anthropic(usage, model, path)
+    for shape in SHAPES:
+        if shape.fits(usage):
+            return shape.read(usage, model, path)
     raise MeterError(
         Reason.UNKNOWN_USAGE_SHAPE, path, f"no known provider's token counts; keys seen: {keys_seen(usage)}"
     )
 
 
-def outcome_of(stop_reason: str, output_tokens: int) -> str:
-    """A refusal that produced no output is priced differently from one that was cut off while answering."""
-    return OUTCOME_REFUSED_BEFORE_OUTPUT if stop_reason == "refusal" and output_tokens == 0 else OUTCOME_OK
-
-
-# -------------------------------------------------------------------------------------------------- Anthropic
-
-_ANTHROPIC_KEYS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-    "cache_creation",
-)
-_VISIBLE = ("message", "fallback_message")  # iterations that the top level already counts
-
-
-def split_writes(total: int, in_5m: int, in_1h: int, has_split: bool) -> tuple[int, int, int]:
-    """(5m, 1h, flags) from a flat total of written tokens and its TTL split, which can disagree."""
-    if not has_split:
-        return total, 0, FLAG_TTL_UNKNOWN if total else 0
-    if in_5m + in_1h < total:
-        return total - in_1h, in_1h, FLAG_TTL_UNKNOWN
-    # A missing flat total is 0 here; a split without one is complete, not excessive.
-    return in_5m, in_1h, FLAG_SPLIT_EXCEEDS_TOTAL if 0 < total < in_5m + in_1h else 0
-
-
-def _counts(holder: Mapping[str, Any], model: str, path: str) -> Part:
-    """One set of Anthropic counts: the top level or one iteration."""
-    split = nested(holder, "cache_creation", path)
-    has_split = any(
-        split.get(key) is not None for key in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
-    )
-    in_5m, in_1h, flags = split_writes(
-        count(holder, "cache_creation_input_tokens", path),
-        count(split, "ephemeral_5m_input_tokens", f"{path}.cache_creation"),
-        count(split, "ephemeral_1h_input_tokens", f"{path}.cache_creation"),
-        has_split,
-    )
-    part = Part(
-        model=model,
-        uncached_input_tokens=count(holder, "input_tokens", path),
-        cache_read_input_tokens=count(holder, "cache_read_input_tokens", path),
-        cache_write_5m_input_tokens=in_5m,
-        cache_write_1h_input_tokens=in_1h,
-        output_tokens=count(holder, "output_tokens", path),
-        flags=flags,
-    )
-    part.prompt_step_tokens = part.prompt_tokens
-    return part
-
-
-def _anthropic(usage: Mapping[str, Any], model: str, path: str) -> Metered:
-    top = _counts(usage, model, path)
-    if usage.get("total_tokens") is not None:
-        _check_exclusive(usage, top, path)
-    iterations = usage.get("iterations")
-    if iterations is None:
-        parts = [top]
-    elif not isinstance(iterations, list):
-        raise MeterError(
-            Reason.INVALID_TYPE,
-            f"{path}.iterations",
-            f"{path}.iterations must be a list, not {kind_of(iterations)}",
-        )
-    else:
-        parts = _with_iterations(top, iterations, path)
-    server_tools = nested(usage, "server_tool_use", path)
-    geo = word(usage, "inference_geo", path)
-    metered = Metered(
-        main=parts[0],
-        extra=parts[1:],
-        thinking_tokens=count(
-            nested(usage, "output_tokens_details", path), "thinking_tokens", f"{path}.output_tokens_details"
-        ),
-        web_search_requests=count(server_tools, "web_search_requests", f"{path}.server_tool_use"),
-        service_tier=word(usage, "service_tier", path) or "standard",
-        speed=word(usage, "speed", path) or "standard",
-        inference_geo="" if geo == "not_available" else geo,
-    )
-    return _checked(metered, path)
-
-
-def _check_exclusive(usage: Mapping[str, Any], top: Part, path: str) -> None:
-    """A gateway added a total to Anthropic's counts: it tells whether `input_tokens` holds cached ones."""
-    total = count(usage, "total_tokens", path)
-    uncached, read, written, output = top.totals()
-    if total == uncached + read + written + output:
-        return
-    if total != uncached + output:
-        parts = uncached + read + written + output
-        raise MeterError(
-            Reason.CONTRADICTORY_COUNTS,
-            f"{path}.total_tokens",
-            f"{path}.total_tokens is {total} but its parts sum to {parts}",
-        )
-    top.uncached_input_tokens = _remainder(uncached, read, written, path, "input_tokens")
-    top.prompt_step_tokens = top.prompt_tokens
-
-
-def _with_iterations(top: Part, entries: list[Any], path: str) -> list[Part]:
-    """The billed parts of a call that ran in several steps; the first part is the call itself."""
-    steps = [_iteration(entry, f"{path}.iterations[{n}]") for n, entry in enumerate(entries)]
-    top.model = _serving(steps, top.model)
-    if len(steps) < 2:
-        # One entry repeats the top level. Only a lone compaction is not in it; the top level is then empty.
-        if steps and steps[0][0] == "compaction" and not any(top.totals()):
-            part = steps[0][1]
-            part.model = part.model or top.model
-            return [part]
-        return [top]
-    billed = _billed(steps, top.model)
-    own = [part for kind, part in billed if kind in _VISIBLE and part.model == top.model]
-    _inherit_ttl(own, top)
-    classes = {
-        prompt_step(part.prompt_step_tokens)
-        for kind, part in billed
-        if part.model == top.model and kind != "advisor_message"
-    }
-    seen = Part(model=top.model)
-    for part in own:
-        seen.add(part)
-    if own and seen.totals() == top.totals() and len(classes) == 1:
-        # The top level is the same sum with a better TTL split; keep it and only add what it leaves out.
-        top.prompt_step_tokens = seen.prompt_step_tokens
-        billed = [("message", top)] + [
-            (kind, part) for kind, part in billed if not any(part is o for o in own)
-        ]
-    elif not own:
-        billed.insert(0, ("message", top))
-    return _grouped(billed, top.model)
-
-
-def _iteration(entry: Any, path: str) -> tuple[str, Part]:
-    if not isinstance(entry, Mapping):
-        raise MeterError(Reason.INVALID_TYPE, path, f"{path} must be an object, not {kind_of(entry)}")
-    kind = word(entry, "type", path)
-    return kind or "message", _counts(entry, word(entry, "model", path, MAX_MODEL), path)
-
-
-def _serving(steps: list[tuple[str, Part]], model: str) -> str:
-    """The model that answered: a fallback's, else the response's own, else what its steps call it.
-
-    A response can name an alias and its steps the dated model; that is one call, not an answer and a declined
-    hop.
+def outcome_of(stop_reason: str, output_tokens: int, media: str = "") -> str:
+    """What a price can depend on beside the lane's words: a refusal that produced no output is priced differently
+    from one that was cut off while answering, and audio or images differently from text.
     """
-    fallback = [part.model for kind, part in steps if kind == "fallback_message" and part.model]
-    if fallback:
-        return fallback[-1]
-    visible = [part.model for kind, part in steps if kind in _VISIBLE]
-    return visible[-1] if visible and all(visible) and model not in visible else model
-
-
-def _billed(steps: list[tuple[str, Part]], serving: str) -> list[tuple[str, Part]]:
-    """Name each step's model and drop the hops that declined before producing anything: those are free."""
-    last_fallback = max((n for n, (kind, _) in enumerate(steps) if kind == "fallback_message"), default=-1)
-    billed = []
-    for n, (kind, part) in enumerate(steps):
-        elsewhere = bool(part.model) and part.model != serving
-        nameless_hop = not part.model and n < last_fallback
-        if (
-            kind in _VISIBLE
-            and n != last_fallback
-            and part.output_tokens == 0
-            and (elsewhere or nameless_hop)
-        ):
-            continue
-        part.model = part.model or serving
-        billed.append((kind, part))
-    return billed
-
-
-def _inherit_ttl(parts: list[Part], top: Part) -> None:
-    """Steps without a split take the top level's when that knows only one time to live."""
-    if top.flags or not top.cache_write_1h_input_tokens or top.cache_write_5m_input_tokens:
-        return
-    for part in parts:
-        if part.flags == FLAG_TTL_UNKNOWN and not part.cache_write_1h_input_tokens:
-            part.cache_write_1h_input_tokens, part.cache_write_5m_input_tokens = (
-                part.cache_write_5m_input_tokens,
-                0,
-            )
-            part.flags = 0
-
-
-def _grouped(billed: list[tuple[str, Part]], serving: str) -> list[Part]:
-    """One part per kind, model and price step; the serving model at its last step's price is the main part.
-
-    A second price step of the same kind and model is told apart by `@step` in its id, in order of appearance,
-    so the same call read again gets the same ids.
-    """
-    own = [n for n, (kind, part) in enumerate(billed) if kind in _VISIBLE and part.model == serving]
-    main_step = prompt_step(billed[own[-1]][1].prompt_step_tokens)
-    main = Part(model=serving)
-    groups: dict[tuple[str, str, int], Part] = {}
-    for kind, part in billed:
-        step = prompt_step(part.prompt_step_tokens)
-        if part.model == serving and step == main_step and kind != "advisor_message":
-            main.add(part)
-            continue
-        found = groups.get((kind, part.model, step))
-        if found is None:
-            again = any(k == kind and m == part.model for k, m, _ in groups) or (
-                kind in _VISIBLE and part.model == serving
-            )
-            part.suffix = f"#{kind}:{part.model}" + (f"@{step}" if again else "")
-            groups[kind, part.model, step] = part
-        else:
-            found.add(part)
-    return [main, *groups.values()]
-
-
-# ----------------------------------------------------------------------------------------------------- OpenAI
-
-
-def _is_responses(usage: Mapping[str, Any]) -> bool:
-    """OpenAI's Responses shape shares `input_tokens` with Anthropic's but means all input, cached too."""
-    if usage.get("input_tokens_details") is not None:
-        return True
-    if any(usage.get(key) is not None for key in _ANTHROPIC_KEYS[2:]):
-        return False
-    details = usage.get("output_tokens_details")
-    reasoning = isinstance(details, Mapping) and details.get("reasoning_tokens") is not None
-    return usage.get("input_tokens") is not None and (usage.get("total_tokens") is not None or reasoning)
-
-
-def _openai_chat(usage: Mapping[str, Any], model: str, path: str) -> Metered:
-    details, inner = nested(usage, "prompt_tokens_details", path), f"{path}.prompt_tokens_details"
-    prompt = count(usage, "prompt_tokens", path)
-    read = first_count(
-        [(details, "cached_tokens", inner)]
-        + [
-            (usage, k, path)
-            for k in (
-                "cache_read_input_tokens",
-                "prompt_cache_hit_tokens",
-                "num_cached_tokens",
-                "cached_tokens",
-            )
-        ]
-    )
-    written = first_count(
-        [
-            (details, "cache_write_tokens", inner),
-            (details, "cache_creation_tokens", inner),
-            (usage, "cache_creation_input_tokens", path),
-        ]
-    )
-    output = count(usage, "completion_tokens", path)
-    thinking = count(
-        nested(usage, "completion_tokens_details", path),
-        "reasoning_tokens",
-        f"{path}.completion_tokens_details",
-    )
-    flags = 0
-    if usage.get("total_tokens") is not None:
-        total = count(usage, "total_tokens", path)
-        if total < prompt + output:
-            raise _total_error(total, prompt + output, path)
-        if thinking and total == prompt + output + thinking:
-            output += thinking  # some providers report reasoning beside the answer instead of inside it
-        elif total > prompt + output:
-            flags = FLAG_OUTPUT_INCOMPLETE  # thinking that the exporter left out; the answer's count stands
-    uncached = _remainder(prompt, read, written, path, "prompt_tokens")
-    return _openai(usage, model, path, (uncached, read, written, output, thinking), flags)
-
-
-def _openai_responses(usage: Mapping[str, Any], model: str, path: str) -> Metered:
-    details, inner = nested(usage, "input_tokens_details", path), f"{path}.input_tokens_details"
-    prompt = count(usage, "input_tokens", path)
-    read = count(details, "cached_tokens", inner)
-    written = count(details, "cache_write_tokens", inner)
-    output = count(usage, "output_tokens", path)
-    thinking = count(
-        nested(usage, "output_tokens_details", path), "reasoning_tokens", f"{path}.output_tokens_details"
-    )
-    if usage.get("total_tokens") is not None and count(usage, "total_tokens", path) != prompt + output:
-        raise _total_error(usage["total_tokens"], prompt + output, path)
-    uncached = _remainder(prompt, read, written, path, "input_tokens")
-    return _openai(usage, model, path, (uncached, read, written, output, thinking), 0)
-
-
-def _openai(
-    usage: Mapping[str, Any], model: str, path: str, counts: tuple[int, int, int, int, int], flags: int
-) -> Metered:
-    uncached, read, written, output, thinking = counts
-    in_5m, in_1h, ttl_flags = split_writes(written, 0, 0, has_split=False)
-    part = Part(
-        model=model,
-        uncached_input_tokens=uncached,
-        cache_read_input_tokens=read,
-        cache_write_5m_input_tokens=in_5m,
-        cache_write_1h_input_tokens=in_1h,
-        output_tokens=output,
-        prompt_step_tokens=uncached + read + written,
-        flags=flags | ttl_flags,
-    )
-    tier, geo = word(usage, "service_tier", path), word(usage, "inference_geo", path)
-    metered = Metered(
-        main=part,
-        thinking_tokens=thinking,
-        web_search_requests=count(
-            nested(usage, "server_tool_use", path), "web_search_requests", f"{path}.server_tool_use"
-        ),
-        service_tier="standard" if tier in ("", "default", "auto") else tier,
-        speed=word(usage, "speed", path) or "standard",
-        inference_geo="" if geo == "not_available" else geo,
-    )
-    return _checked(metered, path)
-
-
-def _remainder(inclusive: int, read: int, written: int, path: str, key: str) -> int:
-    if read + written > inclusive:
-        raise MeterError(
-            Reason.CONTRADICTORY_COUNTS,
-            f"{path}.{key}",
-            f"{path}.{key} is {inclusive} and includes cached tokens, "
-            f"but {read + written} are cached ({read} read, {written} written)",
-        )
-    return inclusive - read - written
-
-
-def _total_error(total: int, parts: int, path: str) -> MeterError:
-    where = f"{path}.total_tokens"
-    return MeterError(
-        Reason.CONTRADICTORY_COUNTS, where, f"{where} is {total} but input and output sum to {parts}"
-    )
-
-
-def _checked(metered: Metered, path: str) -> Metered:
-    """What holds for every shape: thinking is inside the output, and sums stay storable."""
-    main = metered.main
-    if metered.thinking_tokens > main.output_tokens:
-        raise MeterError(
-            Reason.CONTRADICTORY_COUNTS,
-            f"{path}.output_tokens_details",
-            f"{metered.thinking_tokens} thinking tokens cannot be inside {main.output_tokens} output tokens",
-        )
-    for part in (main, *metered.extra):
-        largest = max(*part.totals(), part.prompt_step_tokens)
-        if largest > MAX_COUNT:
-            raise MeterError(Reason.COUNT_TOO_LARGE, path, f"counts sum to {largest}, above {MAX_COUNT}")
-    return metered
+    if stop_reason == "refusal" and output_tokens == 0:
+        return OUTCOME_REFUSED_BEFORE_OUTPUT
+    return media or OUTCOME_OK

@@ -37,8 +37,39 @@ PLATFORMS = {
     "gemini": "gemini",
     "gcp.gemini": "gemini",
     "google": "google",
+    "cerebras": "cerebras",
+    "deepseek": "deepseek",
+    "fireworks": "fireworks",
+    "fireworks_ai": "fireworks",
+    "groq": "groq",
+    "mistral": "mistral",
+    "mistral_ai": "mistral",
+    "perplexity": "perplexity",
+    "together": "together",
+    "together_ai": "together",
 }
-MAKERS = {"anthropic", "openai", "google"}
+# Makers as gateways (before a model's name) and OpenTelemetry spell them -> the one word used here.
+MAKER_NAMES = {
+    "anthropic": "anthropic",
+    "openai": "openai",
+    "google": "google",
+    "cohere": "cohere",
+    "deepseek": "deepseek",
+    "minimax": "minimax",
+    "mistral": "mistral",
+    "mistral_ai": "mistral",
+    "mistralai": "mistral",
+    "moonshotai": "moonshotai",
+    "perplexity": "perplexity",
+    "x_ai": "x-ai",
+    "xai": "x-ai",
+    "z_ai": "zai",
+}
+MAKERS = frozenset(MAKER_NAMES.values())
+# Platforms that make no model of their own but are called the provider of those they run.
+HOSTS = frozenset({"cerebras", "fireworks", "groq", "together"})
+# Vendors that Bedrock puts before a name which is the same elsewhere.
+PLAIN_ON_BEDROCK = frozenset({"anthropic", "openai", "google"})
 # Path segments gateways put before a name that are neither a platform nor a maker.
 NOISE = {"converse", "invoke", "models", "publishers", "litellm_proxy"}
 
@@ -49,7 +80,11 @@ VERTEX_PATH = re.compile(
     r"publishers/(?P<maker>[^/]+)/models/(?P<name>[^/:]+)(?::\w+)?",
     ANY_CASE,
 )
-AWS_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d", ANY_CASE)
+# Where gateways write the place between a platform and the name.
+REGIONAL = {
+    "bedrock": re.compile(r"[a-z]{2}(-[a-z]+)+-\d", ANY_CASE),
+    "azure": re.compile(r"eu|us|global|global-standard", ANY_CASE),
+}
 BEDROCK = re.compile(
     r"(?:(?P<geo>[a-z]{2,6}(?:-[a-z]{2,4})?)\.)?"
     r"(?P<vendor>anthropic|amazon|meta|mistral|cohere|ai21|deepseek|qwen|openai|nvidia)\.(?P<name>.+)",
@@ -66,9 +101,15 @@ GUESSES = (
     ("anthropic", re.compile(r"claude(?![a-z])")),
     (
         "openai",
-        re.compile(r"(gpt|chatgpt|codex|o[1-9]|text-embedding|davinci|babbage|omni-moderation)(?![a-z])"),
+        re.compile(
+            r"(ft:)?(gpt|chatgpt|codex|o[1-9]|text-embedding|davinci|babbage|omni-moderation|whisper|tts)(?![a-z])"
+        ),
     ),
     ("google", re.compile(r"(gemini|gemma|text-bison|palm)(?![a-z])")),
+    ("x-ai", re.compile(r"grok(?![a-z])")),
+    ("mistral", re.compile(r"(mistral|ministral|magistral|codestral|devstral|pixtral|voxtral)-")),
+    ("deepseek", re.compile(r"deepseek-")),
+    ("cohere", re.compile(r"(command|embed-(english|multilingual))-")),
 )
 
 
@@ -79,6 +120,12 @@ class ParsedName(NamedTuple):
     platform: str  # '' = the name does not say
     maker: str  # '' = the name does not say
     routing: str  # "global", "regional" or ''
+
+
+def maker_name(raw: str) -> str:
+    """The one word for who makes models; a word we do not know stays as it is."""
+    word = raw.strip().lower()
+    return MAKER_NAMES.get(word.replace("-", "_").replace(" ", "_"), word)
 
 
 def platform_name(raw: str) -> str:
@@ -103,7 +150,7 @@ def take_apart(raw: str) -> ParsedName:
     if match := BEDROCK.fullmatch(name):
         geo, vendor = (match["geo"] or "").lower(), match["vendor"].lower()
         routing = "global" if geo == "global" else "regional"
-        plain = match["name"] if vendor in MAKERS else f"{vendor}.{match['name']}"
+        plain = match["name"] if vendor in PLAIN_ON_BEDROCK else f"{vendor}.{match['name']}"
         return ParsedName(plain, platform or "bedrock", vendor, routing)
     if VERTEX_VERSION.search(name) and not platform:
         platform = "vertex"
@@ -147,11 +194,11 @@ def _without_path(name: str) -> tuple[str, str, str]:
     while "/" in name and not name.lower().startswith("arn:"):
         head, rest = name.split("/", 1)
         word = head.lower().replace("-", "_")
-        if word in MAKERS:
-            maker = word
+        if word in MAKER_NAMES:
+            maker = MAKER_NAMES[word]
         elif word in PLATFORMS:
             platform = platform or PLATFORMS[word]
-        elif word not in NOISE and not (platform == "bedrock" and AWS_REGION.fullmatch(head)):
+        elif word not in NOISE and not (platform in REGIONAL and REGIONAL[platform].fullmatch(head)):
             break
         name = rest
     return name, platform, maker

@@ -24,7 +24,7 @@ class PriceRow:
     cache_write_1h: Decimal
     cache_read: Decimal
     source: str
-    checked_on: date
+    checked_on: date | None  # None: the source does not say
     uncertain: bool = False
     note: str = ""
     open_to_past: bool = False  # a model's first price also covers earlier days: it never had another

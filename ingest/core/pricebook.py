@@ -7,8 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cached_property, lru_cache
+from typing import NamedTuple, Protocol
 
 from ingest.core import model_ids
 from ingest.core.events import OUTCOME_REFUSED_BEFORE_OUTPUT
@@ -27,9 +27,12 @@ __all__ = [
     "PROMPT_STEPS",
     "Model",
     "ModelIdentity",
+    "OtherName",
+    "OtherPrices",
     "PriceBook",
     "PriceFileError",
     "PriceRow",
+    "Quote",
     "parse_pricebook",
     "prompt_step",
 ]
@@ -58,11 +61,36 @@ class Quote(NamedTuple):
     note: str  # what a reader should know about the price, or ''
 
 
-class PriceBook:
-    """Immutable, and safe to share between threads; answers are cached."""
+class OtherName(NamedTuple):
+    """A model that no price file knows, by its one name."""
 
-    def __init__(self, files: Iterable[PriceFile], version: str) -> None:
-        self.version = version
+    model: str
+    maker: str
+
+
+class OtherPrices(Protocol):
+    """Prices of models beyond our own files; see `ingest.prices.others`."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def boundaries(self) -> frozenset[date]: ...
+    @property
+    def models(self) -> int: ...
+    def boundaries_of(self, model: str, provider: str, platform: str) -> frozenset[date]: ...
+    def find(self, name: str, maker: str, platform: str) -> OtherName | None: ...
+    def quote(self, lane: Lane, day: date) -> Quote: ...
+
+
+class PriceBook:
+    """Immutable, and safe to share between threads; answers are cached.
+
+    `models` are those of our own files; where both know one, they win over `others`.
+    """
+
+    def __init__(self, files: Iterable[PriceFile], version: str, others: OtherPrices | None = None) -> None:
+        self.version = f"{version}+{others.version}" if others else version
+        self.others = others
         self._files = {file.provider: file for file in files}
         self.models: tuple[Model, ...] = tuple(
             model for file in self._files.values() for model in file.models
@@ -82,10 +110,29 @@ class PriceBook:
             for tier in file.tiers
             for name in (tier.name, *tier.also)
         }
-        self.boundaries: tuple[date, ...] = tuple(sorted(self._change_days()))
         self.resolve = lru_cache(maxsize=16_384)(self._resolve)
         # Prices are constant between boundaries: periods times lanes is all there is to remember.
         self._quote_in_period = lru_cache(maxsize=65_536)(self._quote)
+
+    @cached_property
+    def boundaries(self) -> tuple[date, ...]:
+        """The days on which any price changes, in order."""
+        others = self.others.boundaries if self.others else frozenset()
+        return tuple(sorted(self._own_days | others))
+
+    def boundaries_of(self, models: Iterable[tuple[str, str, str]]) -> tuple[date, ...]:
+        """The days on which a price of these (model, provider, platform) changes, in order; the lanes' own words."""
+        days: set[date] = set()
+        for model, provider, platform in models:
+            if model.lower() in self._by_id:
+                days |= self._own_days
+            elif self.others is not None:
+                days |= self.others.boundaries_of(model, provider, platform)
+        return tuple(sorted(days))
+
+    @cached_property
+    def _own_days(self) -> frozenset[date]:
+        return frozenset(self._change_days())
 
     # -- names
 
@@ -98,16 +145,21 @@ class PriceBook:
             # Gateways call the seller "provider": bedrock, vertex_ai, openrouter.
             platform = hint if hint in model_ids.PLATFORMS.values() else ""
         model = self.model(parsed.name)
+        platform = platform or parsed.platform
+        known = model is not None
         if model is not None:
             name, maker = model.id, model.provider
         else:
             name = model_ids.clean(parsed.name)
-            given = provider.strip().lower() if hint != platform or hint in model_ids.MAKERS else ""
-            maker = parsed.maker or model_ids.guess_maker(parsed.name) or given
-        platform = platform or parsed.platform
+            given = hint != platform or hint in model_ids.MAKERS | model_ids.HOSTS
+            maker = parsed.maker or model_ids.guess_maker(parsed.name)
+            maker = maker or (model_ids.maker_name(provider) if given else "")
+            other = self.others.find(parsed.name, maker, platform) if self.others else None
+            if other is not None:
+                name, maker, known = other.model, other.maker, True
         if platform == "azure" and maker == "anthropic":
             platform = "foundry"
-        return ModelIdentity(name, maker, platform or maker, parsed.routing, model is not None)
+        return ModelIdentity(name, maker, platform or maker, parsed.routing, known)
 
     def model(self, name: str) -> Model | None:
         """The known model of this name or alias; None if there is none."""
@@ -148,6 +200,8 @@ class PriceBook:
     def _quote(self, lane: Lane, day: date) -> Quote:
         model = self._by_id.get(lane.model.lower())
         if model is None:
+            if self.others is not None:
+                return self.others.quote(lane, day)
             return _unpriced(f"The price files do not know the model '{lane.model}'.")
         file = self._files[model.provider]
         platform = lane.platform.lower()
@@ -195,7 +249,7 @@ class PriceBook:
         return {day for day in days if day is not None}
 
 
-def parse_pricebook(documents: Mapping[str, str]) -> PriceBook:
+def parse_pricebook(documents: Mapping[str, str], others: OtherPrices | None = None) -> PriceBook:
     """Price files (name -> TOML text) as one book. PriceFileError names what to change."""
     digest = hashlib.sha256()
     files: dict[str, PriceFile] = {}
@@ -208,7 +262,7 @@ def parse_pricebook(documents: Mapping[str, str]) -> PriceBook:
                 f"{name}: key 'provider': {file.provider} is already in {first}; merge the two files."
             )
         files[file.provider] = file
-    return PriceBook(files.values(), digest.hexdigest()[:12])
+    return PriceBook(files.values(), digest.hexdigest()[:12], others)
 
 
 def _unpriced(reason: str) -> Quote:

@@ -28,7 +28,7 @@ TOKEN_METERS = METERS[:5]
 
 # Whole-request prompt-size edges any provider's price list steps at. A lane keeps the largest edge its prompt
 # exceeds, so a new edge here needs the events aggregated again: that is why a price file may only use these.
-PROMPT_STEPS = (100_000, 128_000, 200_000, 256_000, 272_000)
+PROMPT_STEPS = (100_000, 128_000, 199_999, 200_000, 256_000, 272_000, 512_000, 524_288)
 
 # Every operation on money is exact or fails: 200 digits never round a real bill, and Inexact proves it.
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])

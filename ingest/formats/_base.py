@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -13,8 +13,12 @@ from ingest.core.errors import Reason, Rejection
 from ingest.core.events import OUTCOME_OK, UsageEvent
 from ingest.core.meter_fields import Metered, MeterError
 from ingest.core.meters import outcome_of
+from ingest.core.reported import Reported
 
-Item = UsageEvent | Rejection
+if TYPE_CHECKING:
+    from ingest.formats._mapping import Mapping as ColumnMapping
+
+Item = UsageEvent | Rejection | Reported
 
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
 
@@ -36,6 +40,9 @@ class ParseContext:
     defaults: Mapping[str, str] = field(
         default_factory=dict
     )  # UsageEvent attribute -> value where the row has none
+    mapping: ColumnMapping | None = None  # what the columns of a table mean, confirmed by a person
+    # A header -> the mapping that was saved for it, asked when `mapping` is None.
+    saved_mapping: Callable[[Sequence[str]], ColumnMapping | None] | None = None
 
     def complete(self, event: UsageEvent) -> UsageEvent:
         """Fill empty attributes of an event from the defaults."""
@@ -73,7 +80,7 @@ def events_of(metered: Metered, event: UsageEvent) -> list[UsageEvent]:
         metered.speed,
         metered.inference_geo,
     )
-    event.outcome = outcome_of(event.stop_reason, main.output_tokens)
+    event.outcome = outcome_of(event.stop_reason, main.output_tokens, metered.media)
     own_flags = event.flags
     event.flags |= main.flags
     if not metered.extra:

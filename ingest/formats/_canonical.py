@@ -57,7 +57,7 @@ def _read(row: Mapping[str, Any], event_id: str) -> list[UsageEvent]:
         api_key_id=_text(row, "api_key_id", MAX_ID),
         user_id=_text(row, "user_id", MAX_ID),
         session_id=_text(row, "session_id", MAX_ID),
-        tags=_tags(row.get("tags")),
+        tags=tags_of(row.get("tags")),
         request_id=_text(row, "request_id", MAX_ID),
         latency_ms=_milliseconds(row, "latency_ms"),
         ttft_ms=_milliseconds(row, "ttft_ms"),
@@ -89,7 +89,8 @@ def _milliseconds(row: Mapping[str, Any], name: str) -> int | None:
     return count(row, name, "")
 
 
-def _tags(value: object) -> tuple[tuple[str, str], ...]:
+def tags_of(value: object) -> tuple[tuple[str, str], ...]:
+    """Checked tags, sorted by name. Raises MeterError."""
     if value is None:
         return ()
     if not isinstance(value, Mapping):

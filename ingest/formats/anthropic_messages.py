@@ -5,14 +5,14 @@ The content of a message is kept as undecoded bytes and dropped; only a `fallbac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
 from msgspec import Raw, Struct
 
 from ingest.core.errors import Reason, Rejection
-from ingest.core.events import FLAG_FINAL, FLAG_TIME_IMPUTED
+from ingest.core.events import FLAG_FINAL, FLAG_TIME_IMPUTED, UsageEvent
 from ingest.core.meter_fields import MeterError, keys_seen, kind_of
 from ingest.core.meters import read_usage
 from ingest.formats._anthropic import call, model_of, served_by_content, stop_reason_of, text_of, time_of
@@ -23,7 +23,9 @@ from ingest.formats._peek import peek
 _WRAPPERS = ("body", "response")
 
 
-class _Message(Struct, gc=False):
+class Message(Struct, gc=False):
+    """What is read of a response and of what recorders put around it; the content stays undecoded."""
+
     type: object = None
     id: object = None
     model: object = None
@@ -38,11 +40,14 @@ class _Message(Struct, gc=False):
     response: Raw = Raw(b"")
 
 
-_decode = msgspec.json.Decoder(_Message).decode
+_decode = msgspec.json.Decoder(Message).decode
 
 
-def _message(raw: bytes | Raw, context: ParseContext, outer: list[_Message]) -> list[Item]:
-    """The events of one value; [] for an error envelope, which is a call that was not billed."""
+def read_message(raw: bytes | Raw, context: ParseContext, outer: Sequence[Message] = ()) -> list[UsageEvent]:
+    """The events of one value; [] for an error envelope, which is a call that was not billed.
+
+    `outer` are the objects around it, outermost first: they may hold the time and the request id. Raises MeterError.
+    """
     message = _typed(raw)
     if message.type == "error":
         return []
@@ -53,7 +58,7 @@ def _message(raw: bytes | Raw, context: ParseContext, outer: list[_Message]) -> 
                 text = quiet_decode(inner)  # recorders keep the body as a string
                 inner = text.encode() if isinstance(text, str) else b""
             if inner.startswith(b"{") and len(outer) < 2:
-                return _message(inner, context, [*outer, message])
+                return read_message(inner, context, [*outer, message])
         if message.type == "message":
             raise MeterError(Reason.MISSING_FIELD, "usage", "usage is required")
         seen = quiet_decode(raw)
@@ -80,7 +85,7 @@ def _message(raw: bytes | Raw, context: ParseContext, outer: list[_Message]) -> 
     return [context.complete(part) for part in events_of(metered, event)]
 
 
-def _typed(raw: bytes | Raw) -> _Message:
+def _typed(raw: bytes | Raw) -> Message:
     try:
         return _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -96,14 +101,15 @@ def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
             yield raw
             continue
         try:
-            yield from _message(raw, context, [])
+            yield from read_message(raw, context)
         except MeterError as error:
-            yield rejection(index, error, _id_of(raw))
+            yield rejection(index, error, id_of(raw))
 
 
-def _id_of(raw: bytes | Raw) -> str:
+def id_of(raw: bytes | Raw) -> str:
+    """The id of a message that could not be read otherwise, '' if that is unreadable too."""
     try:
-        value = msgspec.json.decode(raw, type=_Message).id
+        value = msgspec.json.decode(raw, type=Message).id
         return text_of(value, "id") if isinstance(value, str) else ""
     except (MeterError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""

@@ -23,7 +23,7 @@ _MAX_PIECES = 64  # an event's data may be spread over several `data:` lines
 
 
 @dataclass(slots=True)
-class _Call:
+class StreamCall:
     """One stream while it is read."""
 
     line: int
@@ -81,7 +81,7 @@ class _Call:
 
 
 def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
-    current: _Call | None = None
+    current: StreamCall | None = None
     for line, payload in _payloads(stream):
         if isinstance(payload, MeterError):
             if current is None:
@@ -93,30 +93,31 @@ def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
         if kind == "message_start":
             if current is not None:
                 yield from current.finish(context)
-            current = _start(line, payload)
+            current = start_call(line, payload)
         elif current is None:
             if kind == "message_delta":
                 detail = "message_delta without a message_start before it: the call has neither id nor model"
                 yield rejection(line, MeterError(Reason.UNATTRIBUTABLE, "message", detail))
         elif kind == "message_stop":
-            _note_latency(current, payload)
+            note_latency(current, payload)
             current.stopped = True
             yield from current.finish(context)
             current = None
         else:
-            _advance(current, payload)
+            advance(current, payload)
     if current is not None:
         yield from current.finish(context)
 
 
-def _start(line: int, payload: Mapping[str, Any]) -> _Call:
+def start_call(line: int, payload: Mapping[str, Any]) -> StreamCall:
+    """The call that a `message_start` begins."""
     message = payload.get("message")
     if not isinstance(message, Mapping):
         error = MeterError(
             Reason.INVALID_TYPE, "message", f"message must be an object, not {kind_of(message)}"
         )
-        return _Call(line, {}, error=error)
-    started = _Call(
+        return StreamCall(line, {}, error=error)
+    started = StreamCall(
         line, {key: message.get(key) for key in ("id", "model", "request_id", "created_at", "timestamp")}
     )
     usage = message.get("usage")
@@ -129,7 +130,8 @@ def _start(line: int, payload: Mapping[str, Any]) -> _Call:
     return started
 
 
-def _advance(current: _Call, payload: Mapping[str, Any]) -> None:
+def advance(current: StreamCall, payload: Mapping[str, Any]) -> None:
+    """Take in a later event of the stream."""
     try:
         if payload.get("type") == "content_block_start":
             current.served_by = served_by(payload.get("content_block")) or current.served_by
@@ -150,7 +152,7 @@ def _advance(current: _Call, payload: Mapping[str, Any]) -> None:
         current.error = current.error or error
 
 
-def _note_latency(current: _Call, payload: Mapping[str, Any]) -> None:
+def note_latency(current: StreamCall, payload: Mapping[str, Any]) -> None:
     """Bedrock adds its own timing to the last event."""
     metrics = payload.get("amazon-bedrock-invocationMetrics")
     if isinstance(metrics, Mapping):

@@ -1,8 +1,8 @@
 """Claude Code transcripts: JSON lines of a session, read line by line in constant memory.
 
-One response is written as several lines that repeat the same usage or let it grow. Every line that says
+One response is written as several lines that repeat the same usage or let it grow. Every line whose usage says
 something new becomes an event with the message's id, and storage keeps the most complete; a line that
-repeats the one before is dropped here.
+repeats the usage of the answer before it only completes that event.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ingest.core.errors import Reason, Rejection
-from ingest.core.events import FLAG_FINAL, FLAG_OUTPUT_INCOMPLETE
+from ingest.core.events import FLAG_FINAL, FLAG_OUTPUT_INCOMPLETE, UsageEvent
 from ingest.core.meter_fields import MeterError, kind_of
-from ingest.core.meters import read_usage
+from ingest.core.meters import outcome_of, read_usage
 from ingest.formats._anthropic import call, model_of, served_by_content, stop_reason_of, text_of
 from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, read_time, rejection
 from ingest.formats._canonical import MAX_TAG_VALUE
@@ -31,6 +31,8 @@ _LEGACY = {
     "cacheCreationInputTokens": "cache_creation_input_tokens",
     "cacheReadInputTokens": "cache_read_input_tokens",
 }
+# Beside its message's id and usage, what tells one answer's lines from another's.
+_SAME_CALL = ("requestId", "sessionId", "cwd", "gitBranch", "version", "isSidechain", "agentId")
 _BYTES_PER_TOKEN = 4  # a rough lower bound of what visible content must have cost
 _GENERIC_NAMES = {"chat", "conversation", "session", "transcript"}
 
@@ -95,10 +97,12 @@ class _Transcript:
             self.agent = path.stem.removeprefix("agent-")
         # A project's folder is its working directory with the slashes turned into dashes.
         self.project = next((part for part in reversed(parts[:-1]) if part.startswith("-")), "")
-        self.last: tuple[object, ...] = ()
+        self.known: tuple[object, ...] = ()  # what a line must repeat to be about the answer before it
+        self.pending: list[Item] = []  # that answer: lines that follow may complete it
+        self.visible = 0
 
     def read(self, number: int, line: _Line) -> list[Item]:
-        """The events of a line that may hold usage, or its one rejection, or nothing."""
+        """What is complete once this line has been read: earlier events, a rejection, or nothing."""
         event_id = ""
         try:
             message = _message(line.message)
@@ -108,20 +112,30 @@ class _Transcript:
             event_id = text_of(message.id, "message.id") or text_of(line.uuid, "uuid")
             return self._events(line, message, usage, event_id)
         except MeterError as error:
-            return [rejection(number, error, event_id)]
+            return [*self.rest(), rejection(number, error, event_id)]
+
+    def rest(self) -> list[Item]:
+        """What nothing can complete any more."""
+        done, self.pending, self.known = self.pending, [], ()
+        return done
 
     def _events(
         self, line: _Line, message: _Message, usage: bytes | dict[str, Any], event_id: str
     ) -> list[Item]:
+        content = bytes(message.content)
         stop_reason = stop_reason_of(message.stop_reason, "message.stop_reason")
-        # Compared as bytes: most repeats are then dropped before their usage is decoded.
-        identity = (
-            (event_id, line.requestId, stop_reason, usage) if event_id and isinstance(usage, bytes) else ()
-        )
-        visible = 0 if stop_reason else _visible_bytes(bytes(message.content))
-        if identity and self.last[:-1] == identity and visible <= self.last[-1]:  # type: ignore[operator]
+        visible = 0 if stop_reason else _visible_bytes(content)
+        served = served_by_content(content)
+        # Compared as bytes: most repeats are then passed over before their usage is decoded.
+        known = (event_id, usage, message.model, served, *(getattr(line, name) for name in _SAME_CALL))
+        if (
+            event_id
+            and isinstance(usage, bytes)
+            and known == self.known
+            and self._complete(stop_reason, visible)
+        ):
             return []
-        model = served_by_content(bytes(message.content)) or model_of(message.model, "message.model")
+        model = served or model_of(message.model, "message.model")
         if not event_id:
             detail = "neither message.id nor uuid: the call could not be counted once"
             raise MeterError(Reason.UNATTRIBUTABLE, "message.id", detail)
@@ -139,8 +153,26 @@ class _Transcript:
             event.flags |= FLAG_OUTPUT_INCOMPLETE
         event.session_id = _short(line.sessionId) or self.session
         event.tags = self._tags(line)
-        self.last = (*identity, visible) if identity else ()
-        return [self.context.complete(part) for part in events_of(metered, event)]
+        done = self.rest()
+        self.pending = [self.context.complete(part) for part in events_of(metered, event)]
+        self.known, self.visible = known, visible
+        return done
+
+    def _complete(self, stop_reason: str, visible: int) -> bool:
+        """Let another line of the same answer add what it knows: that the answer ended, or how much of it shows."""
+        event = self.pending[0]
+        assert isinstance(event, UsageEvent)
+        if event.stop_reason:
+            return stop_reason in ("", event.stop_reason)
+        if stop_reason:
+            if len(self.pending) > 1 or outcome_of(stop_reason, event.output_tokens) != event.outcome:
+                return False
+            event.stop_reason = stop_reason
+            event.flags = (event.flags | FLAG_FINAL) & ~FLAG_OUTPUT_INCOMPLETE
+        elif visible > max(self.visible, event.output_tokens * _BYTES_PER_TOKEN):
+            event.flags |= FLAG_OUTPUT_INCOMPLETE
+        self.visible = max(self.visible, visible)
+        return True
 
     def _tags(self, line: _Line) -> tuple[tuple[str, str], ...]:
         tags = {
@@ -223,6 +255,7 @@ def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
             continue
         if decoded.type == "assistant" or decoded.type is None:
             yield from transcript.read(number, decoded)
+    yield from transcript.rest()
 
 
 def _broken(number: int, line: bytes) -> Rejection:

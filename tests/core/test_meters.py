@@ -429,7 +429,7 @@ def test_iterations_that_sum_beyond_what_can_be_stored_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}, {"promptTokenCount": 4}]
+    "body", [{}, {"tokensIn": 1, "tokensOut": 2, "totalTokens": 3}, {"prompt_eval_count": 4}]
 )
 def test_a_shape_that_is_not_known_is_refused_with_its_keys(body: dict[str, Any]) -> None:
     error = refusal(body)
@@ -440,3 +440,110 @@ def test_a_shape_that_is_not_known_is_refused_with_its_keys(body: dict[str, Any]
 def test_keys_that_could_be_text_are_not_repeated() -> None:
     assert keys_seen({"good_key": 1, "a secret sentence": 2}) == "good_key, (other)"
     assert keys_seen({f"k{n}": 0 for n in range(20)}).endswith(", ...")
+
+
+# ----------------------------------------------------------------------------------------------- Gemini and media
+
+
+def test_gemini_thinking_and_tool_prompts_are_added_and_cached_content_taken_out() -> None:
+    body = {
+        "promptTokenCount": 32,
+        "candidatesTokenCount": 341,
+        "thoughtsTokenCount": 720,
+        "toolUsePromptTokenCount": 103,
+        "totalTokenCount": 1196,
+    }
+    metered = read_usage(body, MODEL)
+    assert (meters(metered.main), metered.thinking_tokens) == ((135, 0, 0, 0, 1061), 720)
+    assert meters(main({**body, "cachedContentTokenCount": 30})) == (105, 30, 0, 0, 1061)
+
+
+def test_gemini_counts_have_two_spellings() -> None:
+    snake = {
+        "prompt_token_count": 9,
+        "cached_content_token_count": 4,
+        "candidates_token_count": 2,
+        "total_token_count": 11,
+    }
+    assert meters(main(snake)) == (5, 4, 0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        ({}, "standard"),
+        ({"trafficType": "ON_DEMAND"}, "standard"),
+        ({"trafficType": 1}, "standard"),
+        ({"trafficType": "ON_DEMAND_FLEX"}, "flex"),
+        ({"trafficType": "PROVISIONED_THROUGHPUT"}, "provisioned_throughput"),
+        ({"traffic_type": 2}, "provisioned_throughput"),
+        ({"serviceTier": "priority"}, "priority"),
+        ({"serviceTier": "standard"}, "standard"),
+    ],
+)
+def test_gemini_traffic_is_a_service_tier(said: dict[str, Any], tier: str) -> None:
+    assert read_usage({"promptTokenCount": 1, **said}, MODEL).service_tier == tier
+
+
+@pytest.mark.parametrize(
+    ("body", "numbers"),
+    [
+        ({"promptTokenCount": 4, "cachedContentTokenCount": 5}, ("4", "5")),
+        ({"promptTokenCount": 4, "candidatesTokenCount": 6, "totalTokenCount": 11}, ("11", "10")),
+        ({"promptTokenCount": 4, "candidatesTokenCount": 6, "totalTokenCount": 9}, ("9", "10")),
+        ({"promptTokenCount": 4, "totalTokenCount": 3}, ("3", "4")),
+    ],
+)
+def test_gemini_sums_that_cannot_be_true_are_refused_with_both_numbers(
+    body: dict[str, Any], numbers: tuple[str, str]
+) -> None:
+    error = refusal(body)
+    assert error.reason is Reason.CONTRADICTORY_COUNTS
+    assert all(number in error.detail for number in numbers)
+
+
+def test_a_gemini_total_beyond_a_missing_answer_is_flagged() -> None:
+    assert main({"promptTokenCount": 4, "totalTokenCount": 30}).flags == FLAG_OUTPUT_INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("body", "media"),
+    [
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"audio_tokens": 3}}, "audio"),
+        ({"prompt_tokens": 9, "completion_tokens_details": {"image_tokens": 1, "audio_tokens": 0}}, "image"),
+        ({"input_tokens": 9, "input_tokens_details": {"audio_tokens": 1, "image_tokens": 2}}, "audio+image"),
+        ({"promptTokenCount": 9, "promptTokensDetails": [{"modality": "VIDEO", "tokenCount": 4}]}, "video"),
+        ({"promptTokenCount": 9, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 4}]}, ""),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"audio_tokens": 0}}, ""),
+    ],
+)
+def test_media_beside_text_are_named_because_they_can_have_prices_of_their_own(
+    body: dict[str, Any], media: str
+) -> None:
+    metered = read_usage(body, MODEL)
+    assert metered.media == media
+    assert outcome_of("stop", 1, metered.media) == (media or OUTCOME_OK)
+
+
+@given(
+    st.integers(0, 9_000),
+    st.integers(0, 9_000),
+    st.integers(0, 9_000),
+    st.integers(0, 9_000),
+    st.integers(0, 9_000),
+)
+def test_gemini_meters_sum_to_its_total(
+    prompt: int, cached: int, answer: int, thoughts: int, tools: int
+) -> None:
+    total = prompt + answer + thoughts + tools
+    body = {
+        "promptTokenCount": prompt,
+        "cachedContentTokenCount": min(cached, prompt),
+        "candidatesTokenCount": answer,
+        "thoughtsTokenCount": thoughts,
+        "toolUsePromptTokenCount": tools,
+        "totalTokenCount": total,
+    }
+    part = main(body)
+    assert part.prompt_tokens + part.output_tokens == total
+    assert part.prompt_step_tokens == part.prompt_tokens

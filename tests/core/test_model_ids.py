@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.core.pricebook import ModelIdentity
+from ingest.core.pricebook import ModelIdentity, PriceBook
 from ingest.prices import load_pricebook
 
 BOOK = load_pricebook()
+OWN = PriceBook(BOOK._files.values(), "own")  # without the models that no price file here knows
 ARN = "arn:aws:bedrock:us-east-1:123456789012:"
 
 # raw name -> model, platform, routing
@@ -116,15 +117,60 @@ UNKNOWN = {
     "my-team-sonnet-deployment": ("my-team-sonnet-deployment", ""),
     "sonnet": ("sonnet", ""),
     "<synthetic>": ("<synthetic>", ""),
-    "gpt-4o-2024-08-06": ("gpt-4o-2024-08-06", "openai"),
-    "o3-mini": ("o3-mini", "openai"),
-    "openai/gpt-5-mini": ("gpt-5-mini", "openai"),
-    "gemini-2.5-pro": ("gemini-2.5-pro", "google"),
-    "apac.amazon.nova-micro-v1:0": ("amazon.nova-micro-v1:0", "amazon"),
+    "gpt-99-2024-08-06": ("gpt-99-2024-08-06", "openai"),
+    "openai/gpt-99-mini": ("gpt-99-mini", "openai"),
+    "gemini-99-pro": ("gemini-99-pro", "google"),
+    "apac.amazon.nebula-v1:0": ("amazon.nebula-v1:0", "amazon"),
     "Qwen/Qwen2.5-VL-72B-Instruct": ("Qwen/Qwen2.5-VL-72B-Instruct", ""),
     f"{ARN}application-inference-profile/abc123": ("application-inference-profile/abc123", ""),
     "": ("", ""),
 }
+
+
+# (name, platform, provider) as a log gives them -> model, provider, platform, routing; all in the package's lists
+OF_OTHERS = {
+    # as published, dated, and in spellings of the same name
+    ("gpt-5.4", "", ""): ("gpt-5.4", "openai", "openai", ""),
+    ("gpt-5.4-2026-03-05", "", ""): ("gpt-5.4", "openai", "openai", ""),
+    ("GPT-5-4", "", ""): ("gpt-5.4", "openai", "openai", ""),
+    ("gpt-5.2-20251211", "", ""): ("gpt-5.2", "openai", "openai", ""),
+    ("gpt-4.1-nano-2025-04-14", "", "openai"): ("gpt-4.1-nano", "openai", "openai", ""),
+    ("o3-mini", "", ""): ("o3-mini", "openai", "openai", ""),
+    # a dated release at a price of its own keeps its date; another model at the same price keeps its name
+    ("gpt-4o-2024-08-06", "", ""): ("gpt-4o", "openai", "openai", ""),
+    ("gpt-4o-2024-05-13", "", ""): ("gpt-4o-2024-05-13", "openai", "openai", ""),
+    ("gpt-5-codex", "", ""): ("gpt-5-codex", "openai", "openai", ""),
+    # Azure and Foundry
+    ("azure/gpt-4o", "", ""): ("gpt-4o", "openai", "azure", ""),
+    ("azure/eu/gpt-4o", "", ""): ("gpt-4o", "openai", "azure", ""),
+    ("gpt-4o-mini", "azure.ai.openai", ""): ("gpt-4o-mini", "openai", "azure", ""),
+    ("gpt-4o-mini", "foundry", ""): ("gpt-4o-mini", "openai", "foundry", ""),
+    # Google
+    ("models/gemini-2.5-flash", "", ""): ("gemini-2.5-flash", "google", "google", ""),
+    ("gemini/gemini-2.5-pro", "", ""): ("gemini-2.5-pro", "google", "gemini", ""),
+    ("vertex_ai/gemini-2.5-pro", "", ""): ("gemini-2.5-pro", "google", "vertex", ""),
+    ("publishers/google/models/gemini-2.5-pro", "", ""): ("gemini-2.5-pro", "google", "vertex", ""),
+    ("gemini-2.5-flash", "", "gcp.gemini"): ("gemini-2.5-flash", "google", "gemini", ""),
+    # Bedrock
+    ("apac.amazon.nova-micro-v1:0", "", ""): ("amazon.nova-micro-v1:0", "amazon", "bedrock", "regional"),
+    ("global.openai.gpt-5.6-luna", "", ""): ("gpt-5.6-luna", "openai", "bedrock", "global"),
+    # gateways
+    ("openai/gpt-5-mini", "", ""): ("gpt-5-mini", "openai", "openai", ""),
+    ("openrouter/openai/gpt-5-mini", "", ""): ("gpt-5-mini", "openai", "openrouter", ""),
+    ("x-ai/grok-4.5", "openrouter", ""): ("grok-4.5", "x-ai", "openrouter", ""),
+    ("mistralai/mistral-nemo", "openrouter", ""): ("mistral-nemo", "mistral", "openrouter", ""),
+    ("groq/llama-3.3-70b-versatile", "", ""): ("llama-3.3-70b-versatile", "", "groq", ""),
+    ("grok-4.5", "", "xai"): ("grok-4.5", "x-ai", "x-ai", ""),
+}
+
+
+@pytest.mark.parametrize("given_names", OF_OTHERS)
+def test_models_of_other_makers_resolve_to_one_name(given_names: tuple[str, str, str]) -> None:
+    model, provider, platform, routing = OF_OTHERS[given_names]
+    found = BOOK.resolve(*given_names)
+    assert found == ModelIdentity(model, provider, platform, routing, True)
+    again = BOOK.resolve(found.model, found.platform, found.provider)
+    assert (again.model, again.platform, again.known) == (model, platform, True)
 
 
 @pytest.mark.parametrize("raw", UNKNOWN)
@@ -172,7 +218,9 @@ def test_a_point_release_nobody_has_seen_is_never_its_parent(parent: str, number
 def test_any_text_resolves_without_growing(raw: str) -> None:
     found = BOOK.resolve(raw)
     assert len(found.model) <= 512
-    assert found.known == (found.model in {model.id for model in BOOK.models})
+    own = found.model in {model.id for model in BOOK.models}
+    assert own <= found.known
+    assert OWN.resolve(raw).known == (OWN.resolve(raw).model in {model.id for model in OWN.models})
 
 
 @given(st.sampled_from(sorted(KNOWN)))

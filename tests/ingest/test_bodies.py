@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
 
 from ingest.bodies import BadEncoding, BodyTooLarge, read_body
@@ -39,6 +41,24 @@ def test_a_body_of_exactly_the_limit_is_taken() -> None:
 def test_a_gzip_bomb_stops_at_the_limit() -> None:
     with pytest.raises(BodyTooLarge):
         read(gzip.compress(b"0" * 50_000_000), "gzip")
+
+
+def chunked(body: bytes, terminated: bool = True) -> WSGIRequest:
+    """A request without Content-Length, as a server passes on a chunked body."""
+    environ = dict(RequestFactory().post("/").environ)
+    environ |= {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": terminated}
+    environ.pop("CONTENT_LENGTH", None)
+    return WSGIRequest(environ)
+
+
+def test_a_chunked_body_is_read_to_its_end_and_not_beyond_the_limit() -> None:
+    assert read_body(chunked(b"x" * LIMIT), LIMIT) == b"x" * LIMIT
+    with pytest.raises(BodyTooLarge):
+        read_body(chunked(b"x" * (LIMIT + 1)), LIMIT)
+
+
+def test_nothing_is_read_from_a_server_that_does_not_end_the_body() -> None:
+    assert read_body(chunked(b"the next request", terminated=False), LIMIT) == b""
 
 
 def test_a_body_over_the_limit_is_refused() -> None:

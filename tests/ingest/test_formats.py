@@ -122,8 +122,10 @@ def test_a_codex_rollout_and_an_openai_stream_are_not_taken_for_anthropic() -> N
         "type": "session_meta",
         "payload": {"id": "x", "sessionId": "y"},
     }
-    assert formats.detect(json.dumps(rollout).encode()) is None
-    assert formats.detect(b'data: {"id":"c","object":"chat.completion.chunk","usage":null}\n\n') is None
+    found = formats.detect(json.dumps(rollout).encode())
+    assert found is None or not found.name.startswith(("anthropic", "claude"))
+    found = formats.detect(b'data: {"id":"c","object":"chat.completion.chunk","usage":null}\n\n')
+    assert found is not None and found.name == "openai_sse"
 
 
 def test_a_transcript_is_detected_when_its_first_line_is_longer_than_the_head() -> None:

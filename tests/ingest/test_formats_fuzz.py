@@ -20,17 +20,33 @@ from ingest import formats
 from ingest.core.errors import Rejection
 from ingest.core.events import UsageEvent
 from ingest.core.meter_fields import MAX_COUNT
+from ingest.core.reported import ReportedCost, ReportedUsage, natural_key
 from ingest.formats import BadBody, ParseContext
 from ingest.formats._canonical import read_row
 from ingest.formats.events import parse_body
 
 WIRE = Path(__file__).parent.parent / "wire"
-NAMES = ["anthropic_messages", "anthropic_sse", "claude_code", "events"]
+STREAMS = ("anthropic_sse", "openai_sse")
 CONTEXT = ParseContext(datetime(2026, 3, 2, tzinfo=UTC), "folder/file.jsonl")
-BODIES = {
-    name: [p.read_bytes() for p in sorted((WIRE / name).iterdir()) if not p.name.endswith(".expected.json")]
-    for name in NAMES
-}
+FILES = [
+    path
+    for path in sorted(WIRE.glob("*/*"))
+    if not path.name.endswith(".expected.json") and path.parent.name in formats.all_formats()
+]
+NAMES = sorted({path.parent.name for path in FILES})
+BODIES = {name: [path.read_bytes() for path in FILES if path.parent.name == name] for name in NAMES}
+# Formats whose rows are lines or elements of their own: a row without counts is refused at its place.
+ROWS = [
+    "anthropic_messages", "anthropic_sse", "claude_code", "events", "gemini", "helicone", "litellm", "openai_batch",
+    "openai_chat", "openai_responses", "openai_sse", "openmeter", "portkey",
+]  # fmt: skip
+MOST_TRIES = 3_000  # broken fields of one file, in the long tests
+CUTS = 24  # places a file is cut at, outside the long tests
+# Put in the place of any one field: wrong kinds, counts that cannot be, texts that no database takes.
+BROKEN: tuple[object, ...] = (
+    None, True, "", "x" * 5000, "1", -1, 10**40, 1.5, 1e300, [], {}, [1], {"a": {"b": []}}, "\0", "\ud800",
+    "2026-13-45T99:00:00Z", "0001-01-01T00:00:00+23:59",
+)  # fmt: skip
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -67,6 +83,11 @@ def check(items: Iterator[formats.Item] | list[formats.Item]) -> None:
         if isinstance(item, Rejection):
             assert item.index >= 0 and item.detail and "\0" not in item.detail + item.field + item.event_id
             (item.detail + item.field + item.event_id).encode()
+            continue
+        if isinstance(item, ReportedUsage | ReportedCost):
+            assert (
+                item.start < item.end and item.start.tzinfo is UTC and len(natural_key(item, "source")) == 16
+            )
             continue
         assert isinstance(item, UsageEvent)
         counts = [item.uncached_input_tokens, item.cache_read_input_tokens, item.output_tokens]
@@ -166,12 +187,80 @@ def _documents(body: bytes) -> list[Any]:
 
 
 DOCUMENTS = {
-    name: [d for body in BODIES[name] for d in _documents(body) if isinstance(d, dict)] for name in NAMES
+    name: documents
+    for name in NAMES
+    if (documents := [d for body in BODIES[name] for d in _documents(body) if isinstance(d, dict)])
 }
 
 
+def _framed(name: str, document: object) -> bytes:
+    """A JSON value as the format would carry it."""
+    text = json.dumps(document).encode()
+    return b"data: " + text if name in STREAMS else text
+
+
+def _cuts(body: bytes, many: int) -> list[int]:
+    """Places to cut a file at: spread evenly, and next to the marks where something begins or ends."""
+    spread = [len(body) * n // many for n in range(many)]
+    marks = [
+        at + n
+        for at in range(0, len(body), max(1, len(body) // many))
+        for n in (0, 1)
+        if body[at : at + 1] in b'\n,"}'
+    ]
+    return sorted({*spread, *marks, len(body) - 1})
+
+
+def _identities(name: str, body: bytes, refused: bool = False) -> set[str]:
+    """The ids of a file's events, and with `refused` of its rows that were refused."""
+    try:
+        items = list(formats.get(name).parse(BytesIO(body), CONTEXT))
+    except BadBody:
+        return set()
+    found = {item.id for item in items if isinstance(item, UsageEvent)}
+    return found | {item.event_id for item in items if refused and isinstance(item, Rejection)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_a_file_that_is_cut_off_gives_what_came_before_or_a_reason(path: Path) -> None:
+    name, body = path.parent.name, path.read_bytes()
+    whole = _identities(name, body, refused=True)
+    for at in _cuts(body, CUTS):
+        parse(name, body[:at])
+        assert _identities(name, body[:at]) <= whole, f"cut at {at}"
+
+
+def _tries(documents: list[Any], most: int) -> Iterator[Any]:
+    """Documents with one field broken: every field with every broken value, evenly thinned out to about `most`."""
+    tries = [
+        (d, path, value) for d in documents if isinstance(d, dict) for path in _paths(d) for value in BROKEN
+    ]
+    # An odd step, so that a thinned-out list still meets every broken value.
+    for document, path, value in tries[:: len(tries) // most // 2 * 2 + 1]:
+        yield _changed(document, path, value)
+
+
+@pytest.mark.parametrize("name", list(DOCUMENTS))
+def test_a_broken_field_is_survived(name: str) -> None:
+    for document in _tries(DOCUMENTS[name], 400):
+        parse(name, _framed(name, document))
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif("FUZZ_EXAMPLES" not in os.environ, reason="set FUZZ_EXAMPLES to run the long tests")
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_byte_and_every_field_of_a_golden_file_may_break(path: Path) -> None:
+    name, body = path.parent.name, path.read_bytes()
+    whole = _identities(name, body, refused=True)
+    for at in range(len(body)) if len(body) < 3_000 else _cuts(body, 600):
+        parse(name, body[:at])
+        assert _identities(name, body[:at]) <= whole, f"cut at {at}"
+    for document in _tries(_documents(body), MOST_TRIES):
+        parse(name, _framed(name, document))
+
+
 @RELAXED
-@given(data=st.data(), name=st.sampled_from(NAMES), value=JSON)
+@given(data=st.data(), name=st.sampled_from(list(DOCUMENTS)), value=JSON)
 def test_any_field_may_hold_any_json_value(data: st.DataObject, name: str, value: Any) -> None:
     document = data.draw(st.sampled_from(DOCUMENTS[name]))
     path = data.draw(st.sampled_from(list(_paths(document))))
@@ -181,7 +270,7 @@ def test_any_field_may_hold_any_json_value(data: st.DataObject, name: str, value
             {"type": "message_start", "message": {"id": "msg_0", "model": "m", "usage": {"input_tokens": 1}}}
         )
         parse(name, b"data: " + opening.encode() + b"\n\ndata: " + text + b"\n\n")
-    parse(name, b"data: " + text if name == "anthropic_sse" else text)
+    parse(name, _framed(name, _changed(document, path, value)))
 
 
 @RELAXED
@@ -211,13 +300,15 @@ def test_endless_nesting_is_refused_without_a_crash(name: str) -> None:
         parse(name, b'data: {"type":"message_start","message":' + opening * 3000)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ROWS)
 def test_line_numbers_survive_blank_lines_and_long_lines(name: str) -> None:
     if name == "anthropic_sse":
         bad = b'data: {"type":"message_delta","usage":{}}'
+    elif name == "openai_sse":
+        bad = b'data: [{"choices":1}]'
     else:
         bad = b'{"type":"assistant","message":{"usage":{"input_tokens":1}},"usage":{"input_tokens":1}}'
     padding = json.dumps({"type": "user", "text": "x" * 200_000}).encode()
-    body = b"\n\n" + (padding if name in ("claude_code", "anthropic_sse") else bad) + b"\n\r\n" + bad + b"\n"
+    body = b"\n\n" + (padding if name in ("claude_code", *STREAMS) else bad) + b"\n\r\n" + bad + b"\n"
     items = list(formats.get(name).parse(BytesIO(body), CONTEXT))
     assert [item.index for item in items if isinstance(item, Rejection)][-1] == 4

@@ -1,0 +1,60 @@
+"""From a call of the real SDK to the tables of the product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from anthropic import Anthropic
+from django.db import connection
+from openai import OpenAI
+
+from ingest.auth import create_key
+from ingest.models import ApiKey, RejectedRow
+from static.capture import breakeven_capture as capture
+from tests.support.model_api_stub import ModelApi
+
+
+def rows(sql: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_watched_program_fills_events_and_prefixes(api: ModelApi, live_server: Any) -> None:
+    _, secret = create_key("my-app", ApiKey.Scope.INGEST)
+    url = live_server.url
+    claude = capture.watch(Anthropic(api_key="sk", base_url=api.url), url=url, key=secret, session_id="s")
+    gpt = capture.watch(OpenAI(api_key="sk", base_url=api.url), url=url, key=secret, tags={"team": "search"})
+    api.clients += [claude, gpt]
+    asked: list[Any] = [{"role": "user", "content": "SECRET one"}]
+    asking: dict[str, Any] = {
+        "model": "claude-sonnet-4-6",
+        "max_tokens": 9,
+        "cache_control": {"type": "ephemeral"},
+    }
+    with claude.messages.stream(**asking, messages=asked) as stream:
+        stream.until_done()
+    asked += [{"role": "assistant", "content": "SECRET two"}, {"role": "user", "content": "SECRET three"}]
+    claude.messages.create(**asking, messages=asked)
+    gpt.chat.completions.create(model="gpt-5.1", messages=asked)
+
+    assert capture.flush(20)
+    counts = capture.stats()
+    assert (counts["sent"], counts["rejected"], counts["errors"], counts["dropped"]) == (3, 0, 0, 0)
+    assert RejectedRow.objects.count() == 0
+    stored = rows(
+        "SELECT uncached_input_tokens, cache_read_input_tokens, cache_write_5m_input_tokens, output_tokens"
+        " FROM event ORDER BY occurred_at"
+    )
+    assert stored == [(7, 900, 300, 21), (7, 900, 300, 21), (176, 1024, 0, 21)]
+    prefixes = rows(
+        "SELECT block_hashes, cumulative_tokens FROM event_prefix JOIN event USING (event_key)"
+        " ORDER BY event.occurred_at"
+    )
+    first, second, third = (hashes for hashes, _ in prefixes)
+    assert [len(hashes) for hashes in (first, second, third)] == [1, 3, 3]
+    assert second[:1] == first and third == second  # models are told apart where ids are compared
+    assert [tokens[-1] for _, tokens in prefixes] == [1200, 1200, 1200]
