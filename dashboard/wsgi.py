@@ -9,7 +9,10 @@ import signal
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from dashboard.lean import load_pandas
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+load_pandas()
 
 if os.environ.get("BREAKEVEN_CHILD"):
     # Our parent is granian's main process: if somebody kills that with -9, nobody else would stop us.
