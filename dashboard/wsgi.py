@@ -23,9 +23,10 @@ if os.environ.get("BREAKEVEN_CHILD"):
 application = get_wsgi_application()
 get_resolver().url_patterns  # noqa: B018  (loads the views before the first visitor)
 
-# A batch makes some ten thousand small objects that die with it: the collector's default of a look every 700 would
-# take a third of the time of ingest and find nothing. But not much rarer than this: Django's requests are cycles, and
-# each holds its body. What is loaded now stays for ever and need not be looked at.
+# A batch makes some ten thousand small objects that die with it, and hardly any of them can be part of a cycle: the
+# collector's default of a look every 700 is too often. But Django's requests are cycles, and each holds its body: the
+# older generations are looked at soon, or a flood of batches is kept in memory. What is loaded now stays for ever and
+# need not be looked at.
 gc.collect()
 gc.freeze()
-gc.set_threshold(20_000, 10, 10)
+gc.set_threshold(2_000, 2, 2)
