@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.signals import worker_init
 from django.conf import settings
 from kombu.transport import TRANSPORT_ALIASES
+
+from dashboard.lean import load_pandas
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
 FILL_EVERY_S = 2.0
+IMPORT_EVERY_S = 2.0
+PULL_EVERY_S = 10.0
+GAPS_EVERY_S = 5.0
+REPORTS_EVERY_S = 2.0
 MAINTAIN_EVERY_S = 3600.0
 
 TRANSPORT_ALIASES["filesystem"] = "dashboard.broker:Transport"
@@ -32,6 +39,7 @@ def transport_options() -> dict[str, object]:
 
 
 app = Celery("breakeven", set_as_current=True)
+worker_init.connect(lambda **_: load_pandas(), weak=False)  # beat needs none
 app.conf.update(
     broker_url=settings.CELERY_BROKER_URL,
     broker_transport_options=transport_options(),
@@ -52,6 +60,10 @@ app.conf.update(
     beat_schedule={
         # Expiry: nudges that waited behind a long fill are thrown away, not worked off one by one.
         "fill": {"task": "ingest.fill_due", "schedule": FILL_EVERY_S, "options": {"expires": 10}},
+        "gaps": {"task": "ingest.fill_gaps", "schedule": GAPS_EVERY_S, "options": {"expires": 10}},
+        "imports": {"task": "ingest.run_imports", "schedule": IMPORT_EVERY_S, "options": {"expires": 10}},
+        "pulls": {"task": "ingest.pull_due", "schedule": PULL_EVERY_S, "options": {"expires": 30}},
+        "reports": {"task": "dashboard.make_reports", "schedule": REPORTS_EVERY_S, "options": {"expires": 10}},
         "maintain": {"task": "ingest.maintain", "schedule": MAINTAIN_EVERY_S, "options": {"expires": 600}},
     },
     beat_schedule_filename=str(settings.BREAKEVEN_HOME / "celerybeat-schedule"),

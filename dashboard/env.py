@@ -78,6 +78,17 @@ def url(name: str) -> str:
     return raw
 
 
+def folder(name: str) -> Path | None:
+    """A folder that exists, without links in its path, or nothing."""
+    raw = text(name)
+    if not raw:
+        return None
+    path = Path(raw).expanduser()
+    if not path.is_absolute() or not path.is_dir():
+        raise BadEnvironment(f"{name} must be the absolute path of a folder that exists, not {raw!r}.")
+    return path.resolve()
+
+
 def time_zone(name: str, default: str) -> str:
     raw = text(name, default)
     try:

@@ -17,6 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from dashboard.embedded_host import DatabaseError
 
 OLDEST_POSTGRES = 15
+NOT_SERVED = ["redoc*", "__pycache__"]  # what lies beside the static files but is asked for by nobody
 MIGRATING = 0x6272656B  # any number, as long as it is the same on every machine that shares the database
 
 Say = Callable[[str], None]
@@ -68,7 +69,7 @@ def static_stamp() -> str:
     """Changes when any source file does: names, sizes and times, which costs milliseconds instead of seconds."""
     digest = hashlib.sha256()
     for finder in get_finders():
-        for name, storage in finder.list([]):
+        for name, storage in finder.list(NOT_SERVED):
             found = storage.path(name)
             status = Path(found).stat()
             digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
@@ -83,7 +84,7 @@ def collect_static(say: Say) -> None:
         if stamp_file.read_text(encoding="ascii") == stamp and settings.STATIC_ROOT.is_dir():
             return
     say("Collecting the static files")
-    call_command("collectstatic", verbosity=0, interactive=False, clear=True, ignore_patterns=["redoc*"])
+    call_command("collectstatic", verbosity=0, interactive=False, clear=True, ignore_patterns=NOT_SERVED)
     stamp_file.write_text(stamp, encoding="ascii")
 
 

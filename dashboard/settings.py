@@ -134,6 +134,15 @@ INGEST_MAX_BODY_BYTES = env.integer("INGEST_MAX_BODY_BYTES", 16 * 1024 * 1024, m
 # Django's own limit guards form posts; ingest streams its body and applies the limit above.
 DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_BODY_BYTES
 
+# Uploads wait in the data folder until they are read, and are deleted then.
+UPLOAD_MAX_BYTES = env.integer("UPLOAD_MAX_BYTES", 2_000_000_000, minimum=1024)
+UPLOADS_DIR = BREAKEVEN_HOME / "uploads"
+DATA_UPLOAD_MAX_NUMBER_FILES = 5_000  # a folder of transcripts
+
+# Pulling: the address of the Admin API (another one only for a proxy), and below which folder folders may be watched.
+BREAKEVEN_ANTHROPIC_URL = (env.url("BREAKEVEN_ANTHROPIC_URL") or "https://api.anthropic.com").rstrip("/")
+BREAKEVEN_WATCH = env.folder("BREAKEVEN_WATCH")
+
 # Raw events older than this many months are dropped, whole months at a time; 0 keeps them. Rollups stay for ever.
 EVENT_RETENTION_MONTHS = env.integer("EVENT_RETENTION_MONTHS", 0, minimum=0)
 

@@ -75,12 +75,13 @@ class Table:
     def csv_lines(self) -> Iterator[str]:
         """The table line by line: exact values, the total as last row, context repeated so that files can be joined."""
         shown = [index for index, column in enumerate(self.columns) if not column.name.startswith("_")]
-        yield _csv_line([*(self.columns[index].name for index in shown), *self.context])
+        yield csv_line([*(self.columns[index].name for index in shown), *self.context])
         for row in (*self.rows, *([self.total] if self.total else [])):
-            yield _csv_line([*(_csv_value(row.cells[index]) for index in shown), *self.context.values()])
+            yield csv_line([*(_csv_value(row.cells[index]) for index in shown), *self.context.values()])
 
 
-def _csv_line(values: Sequence[str]) -> str:
+def csv_line(values: Sequence[str]) -> str:
+    """One line of a CSV file."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(values)
     return line.getvalue()
@@ -92,11 +93,12 @@ def _csv_value(cell: Cell) -> str:
         return ""
     if isinstance(raw, Decimal):
         return f"{raw:f}"
-    text = str(raw)
-    # A spreadsheet runs text that begins like a formula; names are other people's input.
-    if isinstance(raw, str) and text[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return f"'{text}"
-    return text
+    return csv_text(raw) if isinstance(raw, str) else str(raw)
+
+
+def csv_text(text: str) -> str:
+    """Text as a CSV may hold it: a spreadsheet runs what begins like a formula, and names are other people's input."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 def name_cell(

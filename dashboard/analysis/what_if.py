@@ -1,198 +1,184 @@
-"""What the same traffic would have cost under other batch and cache terms. Pure: no database, no clock."""
+"""What the same traffic would have cost under a scenario. Pure: no database, no clock; exact to the last digit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import date
-from decimal import Decimal, InvalidOperation
-from typing import Self
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
 
 import pandas as pd
 
+from dashboard.analysis.log import Log, Numbers, Table
+from dashboard.analysis.replayed import Replayed
+from dashboard.analysis.repricing import Listed, Prices, can_move
+from dashboard.analysis.scenario import Scenario, ScenarioError
+from dashboard.analysis.streams import Kept, Outcome, evaluate
 from ingest.core.pricebook import PriceBook
-from ingest.core.pricing import EXACT, METERS, ZERO, Lane, PriceVector, cost, scale, total
+from ingest.core.pricing import EXACT, METERS, ZERO
 
-ONE = Decimal(1)
-MAX_MULTIPLIER = Decimal(100)
-MAX_PLACES = 12  # keeps every amount exact
-STANDARD_TIERS = frozenset({"", "standard", "default", "auto", "standard_only"})
-STANDARD_SPEEDS = frozenset({"", "standard", "normal"})
-BATCH = "batch"
+__all__ = ["Comparison", "Kept", "Log", "Replayed", "Scenario", "ScenarioError", "Step", "apply"]
 
-
-class ScenarioError(ValueError):
-    """A knob outside what can be: which one, and its bounds."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-        self.message = message
+# The order in which knobs are turned: fixed, so that the same scenario always gives the same steps.
+STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("prices of another day", ("price_date",)),
+    ("contract", ("contract", "discounts")),
+    ("model swap", ("swaps",)),
+    ("cache policy", ("policy", "token_hit_rate")),
+    ("cache reads", ("read_multiplier",)),
+    ("5m writes", ("write_5m_multiplier",)),
+    ("1h writes", ("write_1h_multiplier",)),
+    ("routing", ("inference_geo", "routing")),
+    ("fast mode", ("fast_share",)),
+    ("priority", ("priority_share", "priority_rate")),
+    ("batch", ("batch_share", "batch_discount", "batch_reads")),
+    ("growth", ("growth",)),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
-    """One set of knobs; as made by `Scenario()` it is the identity.
+class Step:
+    """One group of knobs turned after those before it: what it changed, USD (Decimal)."""
 
-    batch_share          share of standard-tier, standard-speed traffic that goes through the batch API
-                         instead, 0 to 1
-    batch_discount       what batch takes off the token prices of all batch traffic, 0 to 1; None = as
-                         published
-    read_multiplier      cache-read price as a multiple of the uncached input price; None = as published
-    write_5m_multiplier  the same for 5-minute writes
-    write_1h_multiplier  the same for 1-hour writes
-    """
-
-    batch_share: Decimal = ZERO
-    batch_discount: Decimal | None = None
-    read_multiplier: Decimal | None = None
-    write_5m_multiplier: Decimal | None = None
-    write_1h_multiplier: Decimal | None = None
-
-    def __post_init__(self) -> None:
-        for knob in fields(self):
-            highest = ONE if knob.name.startswith("batch") else MAX_MULTIPLIER
-            value = getattr(self, knob.name)
-            if value is not None or knob.name == "batch_share":
-                _check(knob.name, value, highest)
-
-    @classmethod
-    def from_texts(cls, texts: Mapping[str, str]) -> Self:
-        """Knobs as a query string or form has them; blank or absent ones stay as they are, other names are
-        not read.
-        """
-        knobs: dict[str, Decimal] = {}
-        for knob in fields(cls):
-            if text := texts.get(knob.name, "").strip():
-                try:
-                    knobs[knob.name] = Decimal(text)
-                except InvalidOperation:
-                    raise ScenarioError(knob.name, f"{knob.name} must be a number such as 0.5") from None
-        return cls(**knobs)
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether nothing is changed."""
-        return self == Scenario()
+    name: str
+    delta: Decimal
+    turned: bool  # whether any of its knobs is set at all
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Observed and scenario cost, side by side and never in one column.
+    """Observed and scenario, side by side and never in one column.
 
-    models    one row a model and provider, dearest first: model, provider (text), requests (int),
-              observed_cost, scenario_cost, difference (scenario - observed), movable_cost (the part of
-              observed_cost that batch_share speaks of); USD as Decimals
+    models    one row a model and provider, dearest first: model, provider (text), requests (int), observed_cost,
+              scenario_cost, difference (scenario - observed), movable_cost (the part of observed_cost in the standard
+              tier at standard speed, which batch could take), becomes (other models it is replaced by, text); USD
+              and quantities as Decimals
+    meters    one row a model, provider and meter with any quantity: model, provider, meter, observed_quantity,
+              scenario_quantity, observed_cost, scenario_cost. Rows of a replaced model count in its own
     observed  USD; equals the sum of observed_cost
     scenario  USD; equals the sum of scenario_cost
+    steps     one for each of STEPS in its order; their deltas sum to scenario - observed
+    kept      what a knob could not reach, and why
     unpriced  what neither side contains: model, provider, reason (text), requests, the five token meters and
               web_search_requests (int)
     """
 
     models: pd.DataFrame
+    meters: pd.DataFrame
     observed: Decimal
     scenario: Decimal
+    steps: tuple[Step, ...]
+    kept: tuple[Kept, ...]
     unpriced: pd.DataFrame
 
 
-def apply(frame: pd.DataFrame, book: PriceBook, scenario: Scenario) -> Comparison:
-    """Price the quantities twice: as they were, and under the scenario.
+def apply(
+    log: Log | pd.DataFrame, book: PriceBook, scenario: Scenario, replayed: Replayed | None = None
+) -> Comparison:
+    """Price the quantities as they were and under the scenario.
 
-    `frame` has one row a lane and price period: the fields of Lane, day (a UTC date whose prices hold for the
-    row), requests and METERS."""
-    priced: dict[tuple[str, str], list[tuple[int, Decimal, Decimal, Decimal]]] = {}
-    unpriced: dict[tuple[str, str, str], list[list[int]]] = {}
-    columns = [*Lane._fields, "day", "requests", *METERS]
-    for values in frame[columns].itertuples(index=False, name=None):
-        lane, day = Lane(*values[: len(Lane._fields)]), values[len(Lane._fields)]
-        requests, *counts = (int(value) for value in values[len(Lane._fields) + 1 :])
-        vector = book.vector(lane, day)
-        if vector is None:
-            key = (lane.model, lane.provider, book.why_unpriced(lane, day))
-            unpriced.setdefault(key, []).append([requests, *counts])
-            continue
-        quantities = dict(zip(METERS, counts, strict=True))
-        outside, inside = _terms(lane, vector, _batch_vector(book, lane, day, scenario), scenario)
-        observed = cost(quantities, vector)
-        changed = EXACT.add(cost(quantities, outside), cost(quantities, inside))
-        movable = observed if _can_move(lane) else ZERO
-        priced.setdefault((lane.model, lane.provider), []).append((requests, observed, changed, movable))
-    models = _models(priced)
-    return Comparison(
-        models, total(models["observed_cost"]), total(models["scenario_cost"]), _unpriced(unpriced)
-    )
-
-
-def _terms(
-    lane: Lane, vector: PriceVector, batch: PriceVector | None, scenario: Scenario
-) -> tuple[PriceVector, PriceVector]:
-    """The lane's scenario prices, already weighted by share: outside batch, and inside."""
-    nothing = PriceVector(*[ZERO] * len(METERS))
-    if _is_batch(lane):
-        return nothing, _with_multipliers(batch or vector, scenario)
-    outside = _with_multipliers(vector, scenario)
-    if batch is None or not _can_move(lane):  # a lane that has no batch price stays where it is
-        return outside, nothing
-    stays = EXACT.subtract(ONE, scenario.batch_share)
-    return _weigh(outside, stays), _weigh(_with_multipliers(batch, scenario), scenario.batch_share)
-
-
-def _batch_vector(book: PriceBook, lane: Lane, day: date, scenario: Scenario) -> PriceVector | None:
-    """What the lane's traffic costs in batch; None where batch has no price."""
-    published = book.vector(lane._replace(service_tier=BATCH), day)
-    if scenario.batch_discount is None or published is None:
-        return published
-    standard = book.vector(lane._replace(service_tier="standard"), day)
-    return standard and scale(standard, EXACT.subtract(ONE, scenario.batch_discount))
+    A frame is read by Log.of; a Log that is applied again is quicker. `replayed` is what the replay says about the
+    scenario's caching policy; without it only "observed" and "none" can be priced."""
+    if isinstance(log, pd.DataFrame):
+        log = Log.of(log, [name for name in scenario.dimensions if name in log])
+    if scenario.is_replayed and replayed is None:
+        raise ScenarioError(
+            "cache.policy", "cache.policy: there is no replay of this policy for these filters"
+        )
+    with localcontext(EXACT):
+        whole = log.table(scenario)
+        key = (whole.rules, book.version)
+        table, unpriced, before = log.remembered(("observed", key), lambda: _observed(whole, book))
+        listed_as = ("listed", book.version, scenario.price_date, scenario.contract)
+        listed: Listed = log.remembered(listed_as, dict)
+        plain: Listed = log.remembered(("listed", book.version, None, ()), dict)
+        after, steps = before, []
+        turned: list[str] = []
+        for name, knobs in STEPS:
+            level = after
+            if any(getattr(scenario, knob) != getattr(_IDENTITY, knob) for knob in knobs):
+                turned += knobs
+                part = scenario.only(*turned)
+                same = (part.price_date, part.contract) == (scenario.price_date, scenario.contract)
+                known = listed if same else plain if part.price_date is None else None
+                after = evaluate(table, Prices(book, part, known), replayed)
+                steps.append(Step(name, after.sum - level.sum, True))
+            else:
+                steps.append(Step(name, ZERO, False))
+        return Comparison(
+            _models(table, before, after, scenario),
+            _meters(table, before, after),
+            before.sum,
+            after.sum,
+            tuple(steps),
+            tuple(after.kept),
+            unpriced,
+        )
 
 
-def _with_multipliers(vector: PriceVector, scenario: Scenario) -> PriceVector:
-    """Multiples of the lane's own uncached price, so that its batch, geo and regional factors still apply."""
-    changes = {
-        "cache_read_input_tokens": scenario.read_multiplier,
-        "cache_write_5m_input_tokens": scenario.write_5m_multiplier,
-        "cache_write_1h_input_tokens": scenario.write_1h_multiplier,
-    }
-    plain = vector.uncached_input_tokens
-    return vector._replace(
-        **{meter: EXACT.multiply(plain, factor) for meter, factor in changes.items() if factor is not None}
-    )
+_IDENTITY = Scenario()
 
 
-def _weigh(vector: PriceVector, share: Decimal) -> PriceVector:
-    return PriceVector(*(EXACT.multiply(price, share) for price in vector))
+def _observed(table: Table, book: PriceBook) -> tuple[Table, pd.DataFrame, Outcome]:
+    """The rows that have a price as they were, the others by model, and what the first cost."""
+    priced, unpriced = _priced(table, book)
+    return priced, unpriced, evaluate(priced, Prices(book, _IDENTITY), None)
 
 
-def _is_batch(lane: Lane) -> bool:
-    return lane.service_tier.lower() == BATCH
+def _priced(table: Table, book: PriceBook) -> tuple[Table, pd.DataFrame]:
+    without = [at for at, key in enumerate(table.keys) if book.vector(*key) is None]
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    for at in without:
+        lane, day = table.keys[at]
+        counts = [int(table.requests[at]), *map(int, table.quantities[at])]
+        key = (lane.model, lane.provider, book.why_unpriced(lane, day))
+        sums[key] = [sum(pair) for pair in zip(sums.get(key, [0] * len(counts)), counts, strict=True)]
+    rows = [(*key, *counts) for key, counts in sorted(sums.items())]
+    unpriced = pd.DataFrame(rows, columns=["model", "provider", "reason", "requests", *METERS], dtype=object)
+    if not without:
+        return table, unpriced
+    left = set(without)
+    keep = [at for at in range(len(table.keys)) if at not in left]
+    return table.where(keep), unpriced
 
 
-def _can_move(lane: Lane) -> bool:
-    return lane.service_tier.lower() in STANDARD_TIERS and lane.speed.lower() in STANDARD_SPEEDS
+def _groups(table: Table) -> Mapping[tuple[str, str], list[int]]:
+    groups: dict[tuple[str, str], list[int]] = {}
+    for at, (lane, _) in enumerate(table.keys):
+        groups.setdefault((lane.model, lane.provider), []).append(at)
+    return groups
 
 
-def _models(priced: Mapping[tuple[str, str], list[tuple[int, Decimal, Decimal, Decimal]]]) -> pd.DataFrame:
+def _models(table: Table, before: Outcome, after: Outcome, scenario: Scenario) -> pd.DataFrame:
     rows = []
-    for (model, provider), parts in priced.items():
-        requests, observed, changed, movable = zip(*parts, strict=True)
-        before, after = total(observed), total(changed)
+    for (model, provider), at in _groups(table).items():
+        observed, changed = Decimal(before.cost[at].sum()), Decimal(after.cost[at].sum())
+        movable = [each for each in at if can_move(table.keys[each][0])]
         rows.append(
-            (model, provider, sum(requests), before, after, EXACT.subtract(after, before), total(movable))
+            (
+                model,
+                provider,
+                int(table.requests[at].sum()),
+                observed,
+                changed,
+                EXACT.subtract(changed, observed),
+                Decimal(before.cost[movable].sum()),
+                ", ".join(after.becomes.get(model, ())),
+            )
         )
     rows.sort(key=lambda row: (-row[3], row[0], row[1]))
     names = ["model", "provider", "requests", "observed_cost", "scenario_cost", "difference", "movable_cost"]
-    return pd.DataFrame(rows, columns=names, dtype=object)
+    return pd.DataFrame(rows, columns=[*names, "becomes"], dtype=object)
 
 
-def _unpriced(unpriced: Mapping[tuple[str, str, str], list[list[int]]]) -> pd.DataFrame:
-    rows = [(*key, *map(sum, zip(*parts, strict=True))) for key, parts in sorted(unpriced.items())]
-    return pd.DataFrame(rows, columns=["model", "provider", "reason", "requests", *METERS], dtype=object)
-
-
-def _check(knob: str, value: object, highest: Decimal) -> None:
-    if not isinstance(value, Decimal):
-        raise ScenarioError(knob, f"{knob} must be a Decimal")
-    if not value.is_finite() or not ZERO <= value <= highest:
-        raise ScenarioError(knob, f"{knob} must be between 0 and {highest}")
-    if -int(value.as_tuple().exponent) > MAX_PLACES:
-        raise ScenarioError(knob, f"{knob} can have at most {MAX_PLACES} decimal places")
+def _meters(table: Table, before: Outcome, after: Outcome) -> pd.DataFrame:
+    rows = []
+    for (model, provider), at in _groups(table).items():
+        sums: list[Numbers] = [
+            each[at].sum(axis=0) for each in (before.quantity, after.quantity, before.cost, after.cost)
+        ]
+        for place, meter in enumerate(METERS):
+            values = [each[place] for each in sums]
+            if any(values):
+                rows.append((model, provider, meter, *values))
+    names = ["observed_quantity", "scenario_quantity", "observed_cost", "scenario_cost"]
+    return pd.DataFrame(rows, columns=["model", "provider", "meter", *names], dtype=object)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboard import numbers, pricebook
 from dashboard.analysis import what_if
+from dashboard.analysis.scenario import everything
 from dashboard.panels import shape
 from dashboard.panels.base import Ask, Content, Empty, Panel
 from dashboard.panels.overview import labelled_report
@@ -154,7 +155,7 @@ def _risen_costs(
 def _batch(ask: Ask, frame: Any) -> list[Card]:
     if frame.empty:
         return []
-    scenario = what_if.Scenario(batch_share=BATCH_SHARE)
+    scenario = what_if.Scenario(batch_share=everything(BATCH_SHARE))
     comparison = what_if.apply(frame, pricebook.current(), scenario)
     saved = comparison.observed - comparison.scenario
     share = numbers.percent(BATCH_SHARE, 0)

@@ -1,159 +1,174 @@
-"""What-if: the same traffic under other batch and cache terms, beside what was observed."""
+"""What-if: the same traffic under other prices, habits and models, beside what was observed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from dashboard import numbers, pricebook, tables
 from dashboard.analysis import what_if
-from dashboard.panels import shape
-from dashboard.panels.base import Ask, Content, Panel
-from dashboard.queries import lanes
+from dashboard.analysis.assumptions import assumptions
+from dashboard.analysis.scenario import Scenario
+from dashboard.panels import scenario_knobs, shape, what_if_tables
+from dashboard.panels.base import PATHS, Ask, Content, Panel
+from dashboard.queries import classes, lanes, policy_effects
+from ingest.core.pricing import total
 
-KNOBS = ("batch_share", "batch_discount", "read_multiplier", "write_5m_multiplier", "write_1h_multiplier")
-# The order in which knobs are turned in the waterfall: fixed, so that the same scenario always gives the same steps.
-STEPS = (
-    ("batch", ("batch_share", "batch_discount")),
-    ("cache reads", ("read_multiplier",)),
-    ("5m writes", ("write_5m_multiplier",)),
-    ("1h writes", ("write_1h_multiplier",)),
-)
+DAYS_A_MONTH, MONTHS_A_YEAR = 30, Decimal(365) / 30
 
 
-def scenario_of(ask: Ask) -> what_if.Scenario:
-    """The knobs in the address. Raises ScenarioError for what cannot be."""
-    return what_if.Scenario.from_texts({name: ask.knob(name) for name in KNOBS})
+@dataclass(frozen=True)
+class Turned:
+    """A scenario with the quantities that it is about."""
+
+    scenario: Scenario
+    log: what_if.Log
+    replayed: what_if.Replayed | None
 
 
-def fetch(ask: Ask) -> dict[str, Any]:
+def scenario_of(ask: Ask, knobs: Mapping[str, str] | None = None) -> Scenario:
+    """What these knobs say, or those in the address. Raises ScenarioError for what cannot be."""
+
+    def can_wait(dimension: str) -> list[str]:
+        return [each.evidence.value for each in classes.kinds(ask.filters, dimension) if each.can_wait]
+
+    known = dict(ask.knobs) if knobs is None else knobs
+    return scenario_knobs.scenario_of(lambda name: known.get(name, ""), can_wait)
+
+
+def fetch(ask: Ask) -> Turned:
     scenario = scenario_of(ask)  # before the query: a bad knob costs nothing
-    return {"scenario": scenario, "frame": lanes.quantities(ask.filters)}
+    return turned(ask, scenario)
 
 
-def present(data: dict[str, Any], ask: Ask) -> Content | None:
+def turned(ask: Ask, scenario: Scenario) -> Turned:
+    """The scenario with what it is applied to in this question."""
+    replayed = policy_effects.of(ask.filters, scenario.policy) if scenario.is_replayed else None
+    return Turned(scenario, lanes.log(ask.filters, scenario.dimensions), replayed)
+
+
+def compared(data: Turned) -> what_if.Comparison:
+    """Observed and scenario of what was fetched."""
+    return what_if.apply(data.log, pricebook.current(), data.scenario, data.replayed)
+
+
+def present(data: Turned, ask: Ask) -> Content | None:
     from dashboard.figures import theme
     from dashboard.figures import what_if as figures
 
-    frame, scenario = data["frame"], data["scenario"]
-    if frame.empty:
+    if data.log.is_empty:
         return None
-    book = pricebook.current()
-    result = what_if.apply(frame, book, scenario)
-    steps = _steps(frame, book, scenario, result.observed)
+    result = compared(data)
+    turned = [(step.name, step.delta) for step in result.steps if step.turned]
     return Content(
         sub="steps sum exactly; their order is fixed",
-        figure=theme.payload(figures.steps(result.observed, steps, result.scenario)),
-        figure_label="From the observed cost to the scenario's, one step a knob",
-        table=_table(ask, result),
-        note="Exact: the observed token counts at other prices. It does not guess how people or caches would behave."
-        if not scenario.is_identity
-        else "Nothing is changed yet: move a slider.",
-        extra={"stats": _stats(ask, result), "unpriced": len(result.unpriced)},
+        figure=theme.payload(figures.steps(result.observed, turned, result.scenario)),
+        figure_label="From the observed cost to the scenario's, one step a group of knobs",
+        table=what_if_tables.by_model(ask, data.scenario, result, data.replayed),
+        note="" if not data.scenario.is_identity else "Nothing is changed yet: move a slider.",
+        extra={
+            "stats": _stats(ask, data, result),
+            "assumptions": tuple(assumptions(data.scenario, result, pricebook.current(), data.replayed)),
+            "by_meter": what_if_tables.by_meter(result),
+            "steps": what_if_tables.steps(result),
+            "how": ask.panel_url("what-if-how"),
+            "fits": ask.panel_url("fits") if data.scenario.swaps else "",
+            **_actions(ask),
+            "recommend": _recommend(ask, result) if not data.scenario.is_identity else {},
+        },
     )
 
 
-def _steps(
-    frame: Any, book: pricebook.PriceBook, scenario: what_if.Scenario, observed: Decimal
-) -> list[tuple[str, Decimal]]:
-    """Each knob's own part of the difference, turned one after the other."""
-    steps, level, partial = [], observed, what_if.Scenario()
-    for name, knobs in STEPS:
-        partial = replace(partial, **{knob: getattr(scenario, knob) for knob in knobs})
-        after = what_if.apply(frame, book, partial).scenario
-        steps.append((name, after - level))
-        level = after
-    return steps
+def _actions(ask: Ask) -> dict[str, Any]:
+    """Where what is on the screen can be taken. A link that is shared says its days outright: a preset would move."""
+    filters = ask.filters
+    fixed = filters.with_(start=filters.start, end=filters.end) if filters.start or filters.end else filters
+    return {
+        "share": ask.link(fixed),
+        "back": ask.link(),
+        "csv": ask.link(format="csv"),
+        "xlsx": ask.link(format="xlsx"),
+        "knobs": [pair for pair in ask.knobs if pair[0] in scenario_knobs.SAVED],
+        "save_url": f"{PATHS['what_if']}save/",
+    }
 
 
-def _stats(ask: Ask, result: what_if.Comparison) -> list[dict[str, Any]]:
+def _recommend(ask: Ask, result: what_if.Comparison) -> dict[str, str]:
+    """What the recommendations page is told of a scenario that somebody wants to carry out."""
+    knobs = {name: text for name, text in ask.knobs if name in scenario_knobs.SAVED}
+    saving = shape.per_month(ask, total((result.observed, -result.scenario)))
+    return {
+        "scenario": json.dumps(knobs),
+        "predicted_monthly": f"{saving:f}",
+        "question": ask.filters.to_query(),
+        "back": ask.link(page="recommendations"),
+    }
+
+
+def _stats(ask: Ask, data: Turned, result: what_if.Comparison) -> list[dict[str, Any]]:
     difference = result.scenario - result.observed
     delta = numbers.change(result.scenario, result.observed)
     start, end = ask.filters.start, ask.filters.end
+    month = shape.per_month(ask, difference)
+    facts = [(step.name, numbers.money_signed(step.delta)) for step in result.steps if step.turned]
+    version = ("price book", pricebook.current().version)
     return [
         {
             "label": "Observed",
             "value": numbers.money(result.observed),
+            "title": tables.money_cell(result.observed).title,
             "foot": f"{shape.range_text(start, end, ask)}, list prices",
-            "help": ("List cost of the range, as on the Overview.",),
+            "help": ("List cost of the range, as on the Overview: quantity × unit price, lane by lane.",),
+            "facts": [("requests", numbers.count(int(sum(result.models["requests"])))), version],
         },
         {
             "label": "Scenario",
             "value": numbers.money(result.scenario),
+            "title": tables.money_cell(result.scenario).title,
             "delta": delta if delta != numbers.NONE else "",
             "tone": tables.tone(delta, True),
             "foot": numbers.money_signed(difference),
-            "help": ("The same quantities, lane by lane, at the scenario's prices.",),
+            "help": ("The same quantities, lane by lane, as the scenario moves and prices them. Its steps:",),
+            "facts": [*facts, version],
         },
         {
-            "label": "Per 30 days",
-            "value": numbers.money_signed(shape.per_month(ask, difference)) if difference else "$0.00",
-            "foot": "the difference at this range's rate",
-            "help": ("Difference ÷ days of the range × 30. No forecast.",),
+            "label": "A year of it",
+            "value": _rounded(month * MONTHS_A_YEAR),
+            "title": "at this range's rate",
+            "foot": _range(month * MONTHS_A_YEAR, data.replayed, result) or f"{_rounded(month)} a month",
+            "help": (
+                "Difference ÷ days of the range × 365."
+                + (
+                    " Only prices and shares are changed: exact for this range."
+                    if _exact(data.scenario)
+                    else ""
+                ),
+                "No forecast: traffic that grows or shrinks changes it.",
+            ),
+            "facts": [("difference", numbers.money_signed(difference))],
         },
     ]
 
 
-def _table(ask: Ask, result: what_if.Comparison) -> tables.Table:
-    from dashboard.figures import theme
-
-    columns = (
-        tables.Column("model", "model", text=True),
-        tables.Column("requests", "requests", hide_narrow=True),
-        tables.Column("observed_cost", "observed"),
-        tables.Column("scenario_cost", "scenario"),
-        tables.Column("difference", "difference"),
-        tables.Column("change", "change"),
-        tables.Column("movable_cost", "could be batch", hide_narrow=True),
-    )
-    roles = theme.assign([shape.name_of(name) for name in result.models["model"]][:8], shape.stable_models())
-    rows = []
-    for row in result.models.to_dict("records"):
-        name = shape.name_of(row["model"])
-        cells = (
-            tables.name_cell(
-                name, role=roles.get(name, "series:other"), href=shape.filter_link(ask, "model", name)
-            ),
-            tables.count_cell(row["requests"]),
-            *_amounts(row["observed_cost"], row["scenario_cost"]),
-            tables.money_cell(row["movable_cost"]),
-        )
-        rows.append(tables.Row(cells, href=shape.filter_link(ask, "model", name)))
-    for row in result.unpriced.to_dict("records"):
-        name = shape.name_of(row["model"])
-        blank = tables.Cell(numbers.NONE)
-        unpriced = tables.money_cell(None, title=row["reason"], unpriced=True)
-        cells = (
-            tables.name_cell(name, badge="no price"),
-            tables.count_cell(row["requests"]),
-            unpriced,
-            unpriced,
-            blank,
-            blank,
-            blank,
-        )
-        rows.append(tables.Row(cells, unpriced=True))
-    total = tables.Row(
-        (
-            tables.Cell("total", "total"),
-            tables.count_cell(sum(result.models["requests"])),
-            *_amounts(result.observed, result.scenario),
-            tables.money_cell(shape.money_sum(result.models["movable_cost"])),
-        )
-    )
-    return tables.Table("Observed and scenario by model", columns, tuple(rows), total)
+def _rounded(amount: Decimal) -> str:
+    text = numbers.money_round(amount)
+    return f"+{text}" if amount > 0 else text
 
 
-def _amounts(observed: Decimal, scenario: Decimal) -> tuple[tables.Cell, ...]:
-    difference = scenario - observed
-    text = numbers.money_signed(difference)
-    return (
-        tables.money_cell(observed),
-        tables.money_cell(scenario),
-        tables.Cell(text, difference, tone=tables.tone(text, True)),
-        tables.change_cell(scenario, observed),
-    )
+def _exact(scenario: Scenario) -> bool:
+    guessed = scenario.swaps or scenario.is_replayed or scenario.token_hit_rate is not None
+    return not guessed and scenario.batch_reads is None
+
+
+def _range(year: Decimal, replayed: what_if.Replayed | None, result: what_if.Comparison) -> str:
+    """The year's difference with the replay's error on both sides; "" where nothing is estimated."""
+    if replayed is None or replayed.error is None or result.scenario == result.observed:
+        return ""
+    width = abs(year * replayed.error * result.scenario / (result.scenario - result.observed))
+    return f"{_rounded(year - width)} to {_rounded(year + width)} · policy part estimated"
 
 
 PANEL = Panel(
@@ -162,8 +177,10 @@ PANEL = Panel(
     title="From observed to scenario",
     help=(
         "Every lane's quantities are priced twice: at the prices of their day, and with the knobs turned.",
-        "Batch share moves standard-tier, standard-speed traffic to batch prices. The discount comes off its prices; "
-        "as listed means the provider's own. Cache multipliers are multiples of the lane's own input price.",
+        "Knobs are turned in a fixed order, one group after the other: "
+        + ", ".join(name for name, _ in what_if.STEPS)
+        + ". A step is what its knobs change after those before it, so the steps always sum to the difference.",
+        "What two price knobs make together does not depend on the order; what a single step shows does.",
         "Models without a price are on neither side.",
     ),
     fetch=fetch,
@@ -173,4 +190,29 @@ PANEL = Panel(
     plain=True,
 )
 
-PANELS = (PANEL,)
+
+def present_how(data: Turned, ask: Ask) -> Content | None:
+    """Apart from the result, for it is long and a slider should not wait for it."""
+    if data.log.is_empty:
+        return None
+    return Content(
+        extra={
+            "how": what_if_tables.how(data.scenario, compared(data)),
+            "price_version": pricebook.current().version,
+        }
+    )
+
+
+HOW = Panel(
+    slug="what-if-how",
+    live=False,
+    title="How each number was computed",
+    help=PANEL.help,
+    fetch=fetch,
+    present=present_how,
+    body="_what_if_how",
+    size="short",
+    plain=True,
+)
+
+PANELS = (PANEL, HOW)

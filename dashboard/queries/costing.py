@@ -73,7 +73,14 @@ def load(filters: Filters, dims: Sequence[str], grain: str, amounts: Mapping[str
     """Quantities of a question and its amounts, from one statement."""
     lanes = quantities.lanes(filters)
     asked = tuple(name for name in dims if name != METER)
-    plan = Plan(filters, asked, grain, database.reporting_zone(), lanes["lane_id"].tolist())
+    plan = Plan(
+        filters,
+        asked,
+        grain,
+        database.reporting_zone(),
+        lanes["lane_id"].tolist(),
+        quantities.models_of(lanes),
+    )
     lane_dims = [name for name in asked if name in LANE_DIMENSIONS]
     groups = _Numbers()
     lane_groups = [groups.of(tuple(values)) for values in lanes[lane_dims].itertuples(index=False, name=None)]

@@ -74,13 +74,14 @@ class Plan:
     """How one question is put to the database: which facts, which joins, which parameters.
 
     price_days has one UTC day of each price period, by the period's number: its prices hold for the whole
-    period."""
+    period. `models` are those of the lanes (see `models_of`), whose prices alone make periods; None = every model."""
 
     filters: Filters
     dims: tuple[str, ...]
     grain: str
     zone: ZoneInfo
     lane_ids: list[int]
+    models: Sequence[tuple[str, str, str]] | None = None
     parameters: dict[str, Any] = field(default_factory=lambda: {"row_limit": MAX_GROUPS + 1})
     price_days: list[date] = field(init=False)
 
@@ -93,7 +94,7 @@ class Plan:
         self.label_names = {f"label_{number}": name for number, name in enumerate(label_dims)}
         self.uses_labels = any(_is_label(name) for name in (*self.dims, *self.filters.dimensions()))
         self.uses_sessions = SESSION in self.dims or bool(self.filters.values(SESSION))
-        self.price_days = _price_days(self.start, self.end)
+        self.price_days = _price_days(self.start, self.end, self.models)
 
     def parameter(self, value: Any) -> sql.Placeholder:
         """A placeholder that stands for this value."""
@@ -109,7 +110,7 @@ class Plan:
             "quantities",
             label_groups=self._label_groups() if self.uses_labels else nothing,
             bucket=self._bucket(),
-            price_period=self._price_period(),
+            price_period=self.price_period(sql.SQL("facts.moment")),
             label_group=sql.SQL("label_groups.label_group" if self.label_names else "0"),
             session_key=sql.SQL("facts.session_key" if SESSION in self.dims else "0"),
             facts=sql.SQL("\nUNION ALL\n").join(self._facts()),
@@ -117,6 +118,27 @@ class Plan:
             conditions=sql.SQL(" AND ").join([sql.SQL("TRUE"), *self._conditions()]),
             answer=answer,
         )
+
+    def event_conditions(self) -> sql.Composed:
+        """What an event, under the name `facts`, must fulfil to pass the range and the filters."""
+        conditions: list[sql.Composable] = [self.row_conditions()]
+        for moment, sign in ((self.start, ">="), (self.end, "<")):
+            if moment is not None:
+                bound = sql.SQL("facts.occurred_at {} {}").format(sql.SQL(sign), self.parameter(moment))
+                conditions.append(bound)
+        return sql.SQL(" AND ").join(conditions)
+
+    def row_conditions(self) -> sql.Composed:
+        """The same without the range: what any row with a lane and a label set must fulfil."""
+        conditions = self._conditions()
+        labels = self._label_conditions()
+        if labels:
+            sets = sql.SQL(
+                "SELECT label_set.id FROM label_set JOIN source ON source.id = label_set.source_id"
+            )
+            wanted = sql.SQL(" AND ").join(labels)
+            conditions.append(sql.SQL("facts.label_set_id IN ({} WHERE {})").format(sets, wanted))
+        return sql.SQL(" AND ").join([sql.SQL("TRUE"), *conditions])
 
     def names(self) -> tuple[sql.Composable, sql.Composable]:
         """Columns and joins that turn the group numbers of `priced` back into texts."""
@@ -187,13 +209,13 @@ class Plan:
             return sql.SQL("date_trunc('month', facts.moment AT TIME ZONE {}::text)::date").format(zone)
         raise FilterError("grain", f"there is no grain {self.grain[:100]!r}")
 
-    def _price_period(self) -> sql.Composable:
-        """Which run of days with unchanged prices a fact lies in."""
+    def price_period(self, moment: sql.Composable) -> sql.Composable:
+        """Which run of days with unchanged prices a moment lies in: a position in `price_days`."""
         edges = self.price_days[1:]
         if not edges:
             return sql.SQL("0")
         moments = self.parameter([datetime.combine(day, time(), UTC) for day in edges])
-        return sql.SQL("width_bucket(facts.moment, {}::timestamptz[])").format(moments)
+        return sql.SQL("width_bucket({}, {}::timestamptz[])").format(moment, moments)
 
     def _label_groups(self) -> sql.Composed:
         columns = [
@@ -201,17 +223,19 @@ class Plan:
             for alias, name in self.label_names.items()
         ]
         order = sql.SQL(", ").join(sql.Identifier(alias) for alias in self.label_names)
-        conditions = [
-            sql.SQL("{} = ANY({}::text[])").format(self._label_column(name), self.parameter(list(values)))
-            for name, values in self.filters.where
-            if _is_label(name)
-        ]
         return database.statement(
             "label_groups",
             numbering=sql.SQL("dense_rank() OVER (ORDER BY {})").format(order) if columns else sql.SQL("0"),
             label_columns=sql.SQL("").join(columns),
-            label_conditions=sql.SQL(" AND ").join([sql.SQL("TRUE"), *conditions]),
+            label_conditions=sql.SQL(" AND ").join([sql.SQL("TRUE"), *self._label_conditions()]),
         )
+
+    def _label_conditions(self) -> list[sql.Composable]:
+        return [
+            sql.SQL("{} = ANY({}::text[])").format(self._label_column(name), self.parameter(list(values)))
+            for name, values in self.filters.where
+            if _is_label(name)
+        ]
 
     def _label_column(self, name: str) -> sql.Composable:
         if name == "source":
@@ -235,11 +259,21 @@ class Plan:
         return conditions
 
 
-def _price_days(start: datetime | None, end: datetime | None) -> list[date]:
-    """A day of the first price period of a range, then the first day of each later one."""
+def models_of(lanes: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The (model, provider, platform) of these lanes, each once."""
+    return [*dict.fromkeys(zip(lanes["model"], lanes["provider"], lanes["platform"], strict=True))]
+
+
+def _price_days(
+    start: datetime | None, end: datetime | None, models: Sequence[tuple[str, str, str]] | None
+) -> list[date]:
+    """A day of the first price period of a range, then the first day of each later one.
+
+    A day on which only other models change makes none: it would split every figure for nothing."""
+    book = pricebook.current()
     inside = [
         day
-        for day in pricebook.current().boundaries
+        for day in (book.boundaries if models is None else book.boundaries_of(models))
         if (start is None or datetime.combine(day, time(), UTC) > start)
         and (end is None or datetime.combine(day, time(), UTC) < end)
     ]

@@ -134,7 +134,7 @@ def records(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def plain(value: Any) -> Any:
     """One value as JSON has it."""
-    if value is None or isinstance(value, (bool, str)):
+    if value is None or isinstance(value, (bool, str, dict)):
         return value
     if isinstance(value, Decimal):
         return pricebook.as_text(value)

@@ -15,11 +15,12 @@ from django.utils import timezone
 
 from dashboard.filters import FilterError, Filters
 from dashboard.panels.base import PATHS, Ask
-from dashboard.panels.what_if import KNOBS
+from dashboard.panels.cache_chain import KNOBS as CHAIN_KNOBS
+from dashboard.panels.scenario_knobs import KNOBS, knobs_in
 from dashboard.queries.database import reporting_zone
 
 # What each page's address may hold beside the filters.
-PAGE_KNOBS = {"spend": ("sort",), "what_if": KNOBS}
+PAGE_KNOBS = {"spend": ("sort",), "chain": CHAIN_KNOBS, "what_if": KNOBS}
 PANEL_KNOBS = ("q",)
 
 View = Callable[..., HttpResponseBase]
@@ -34,14 +35,10 @@ def ask_of(request: HttpRequest, page: str) -> Ask:
     zone, now = reporting_zone(), timezone.now()
     filters = Filters.from_query(request.GET, now=now, zone=zone)
     names = (*PAGE_KNOBS.get(page, ()), *PANEL_KNOBS)
-    # A slider always sends a value; its "as listed" box says that it does not count.
-    untouched = {
-        *request.GET.getlist("listed"),
-        *(["batch_share"] if request.GET.get("batch_share") == "0" else []),
-    }
-    knobs = {
-        name: request.GET[name][:200] for name in names if request.GET.get(name) and name not in untouched
-    }
+    knobs = {name: request.GET[name][:200] for name in names if request.GET.get(name)}
+    if page == "what_if":
+        given = {name: request.GET.getlist(name) for name in request.GET}
+        knobs = {**{name: text for name, text in knobs.items() if name not in KNOBS}, **knobs_in(given)}
     if "compare" not in request.GET:
         filters = filters.with_(compare=True)
     if not filters.compare:
@@ -63,10 +60,10 @@ def page_of(request: HttpRequest) -> str:
     return page if page in PATHS else "overview"
 
 
-def asks(page: str) -> Callable[[Callable[[HttpRequest, Ask], HttpResponseBase]], View]:
+def asks(page: str) -> Callable[[View], View]:
     """A page for signed-in people that is given its question; one that cannot be asked is explained with a 422."""
 
-    def decorate(view: Callable[[HttpRequest, Ask], HttpResponseBase]) -> View:
+    def decorate(view: View) -> View:
         @login_required
         @wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

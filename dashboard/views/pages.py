@@ -25,7 +25,6 @@ from dashboard.panels.base import Ask
 from dashboard.queries import freshness, labels, ledger
 from dashboard.views import samples
 from dashboard.views.asking import asks
-from dashboard.views.what_if_form import knobs_of
 
 
 @dataclass(frozen=True)
@@ -43,21 +42,35 @@ PAGE_ROWS: dict[str, tuple[tuple[Slot, ...], ...]] = {
         (Slot("cost-by-model", 8, first=True), Slot("worth-a-look", 4)),
         (Slot("input-mix", 6), Slot("top-groups", 6)),
     ),
-    "spend": ((Slot("spend-over-time", first=True),), (Slot("spend-table"),)),
+    "spend": ((Slot("spend-over-time", first=True),), (Slot("spend-table"),), (Slot("reported"),)),
     "cache": (
         (Slot("cache-headline", first=True),),
+        (Slot("cache-policies", 6), Slot("cache-ttl", 6)),
+        (Slot("cache-gaps", 6), Slot("cache-causes-over-time", 6)),
+        (Slot("cache-causes"),),
+        (Slot("cache-dear-requests"),),
+        (Slot("cache-dear-chains"),),
         (Slot("input-mix", 7, first=True), Slot("cache-saving", 5)),
         (Slot("hit-rates", 5), Slot("cache-by-model", 7)),
         (Slot("cache-by-workspace"),),
     ),
-    "what_if": (),
+    "chain": ((Slot("cache-chain", first=True),),),
+    "recommendations": (
+        (Slot("recommendations", first=True),),
+        (Slot("recommendation-history", first=True),),
+    ),
+    "what_if": ((Slot("saved-scenarios"),), (Slot("headroom"),)),
+    "upload": (),
     "settings": (),
 }
 TITLES = {
     "overview": "Overview",
     "spend": "Spend",
     "cache": "Cache",
+    "chain": "Cache timeline",
+    "recommendations": "Recommendations",
     "what_if": "What-if",
+    "upload": "Upload",
     "settings": "Settings",
 }
 SEGMENTS = (("7d", "7 d", "w"), ("30d", "30 d", ""), ("month", "Month", "m"), ("quarter", "Quarter", ""))
@@ -117,7 +130,7 @@ def header_of(ask: Ask) -> dict[str, Any]:
         "end": _day(filters.end, last=True),
         "earlier": _stepped(ask, -1),
         "later": _stepped(ask, 1),
-        "comparable": ask.page != "what_if",
+        "comparable": ask.page not in {"what_if", "chain", "recommendations"},
         "compare": filters.compare,
         "compare_href": ask.link(
             filters.with_(compare=not filters.compare), compare=None if not filters.compare else "0"
@@ -261,24 +274,10 @@ def cache(request: HttpRequest, ask: Ask) -> HttpResponse:
 
 
 @require_GET
-@asks("what_if")
-def what_if(request: HttpRequest, ask: Ask) -> HttpResponse:
-    """Sliders on the left, the scenario beside what was observed on the right."""
-    panel = REGISTRY["what-if"]
-    result = panels.run(panel, ask)
-    if instead := elsewhere(request, ask, {panel.slug: result}):
-        return instead
-    groups = knobs_of(ask)
-    names = {knob.name for group in groups for knob in group.knobs}
-    context = page_context(
-        ask,
-        result=panels.render(panel, ask, result),
-        groups=groups,
-        form_hidden=[pair for pair in pairs_of(ask.query()) if pair[0] not in names],
-        reset=ask.without_knobs(),
-        result_url="/panels/what-if/",
-    )
-    return render(request, "dashboard/what_if.html", context, status=422 if result.status == 422 else 200)
+@asks("chain")
+def chain(request: HttpRequest, ask: Ask) -> HttpResponse:
+    """One session or one prefix, request by request."""
+    return render(request, "dashboard/cache.html", page_context(ask, first_outcomes(ask)))
 
 
 @require_GET

@@ -15,7 +15,7 @@ from dashboard import keys, numbers, pricebook, tables
 from dashboard.panels import shape
 from dashboard.panels.base import Ask
 from dashboard.queries import ledger
-from dashboard.views import samples
+from dashboard.views import capture, pulled_sources, samples
 from dashboard.views.asking import asks
 from dashboard.views.pages import page_context
 from ingest.models import ApiKey, RejectedRow
@@ -49,8 +49,14 @@ def _create(request: HttpRequest, ask: Ask) -> HttpResponse:
             request, ask, status=422, problem=f"The scope must be one of {', '.join(ApiKey.Scope.values)}."
         )
     key, secret = keys.create_key(name, scope)
-    sample = samples.first_event(request, secret, ask.now) if scope != ApiKey.Scope.READ else {}
-    return _page(request, ask, fresh={"name": key.name, "secret": secret, "curl": sample.get("curl", "")})
+    may_send = scope != ApiKey.Scope.READ
+    sample = samples.first_event(request, secret, ask.now) if may_send else {}
+    return _page(
+        request,
+        ask,
+        fresh={"name": key.name, "secret": secret, "curl": sample.get("curl", "")},
+        capture=capture.lines(request, secret if may_send else ""),
+    )
 
 
 def _revoke(request: HttpRequest) -> HttpResponse:
@@ -82,11 +88,14 @@ def _page(request: HttpRequest, ask: Ask, status: int = 200, **extra: Any) -> Ht
         book={
             "version": book.version,
             "models": len(book.models),
+            "others": book.others.models if book.others else 0,
+            "others_version": book.others.version if book.others else "",
             "boundaries": len(book.boundaries),
             "uncertain": len(book.uncertain),
         },
         may_change=ask.staff,
-        **extra,
+        pulled=pulled_sources.section(ask),
+        **{"capture": capture.lines(request), **extra},
     )
     return render(request, "dashboard/settings.html", context, status=status)
 

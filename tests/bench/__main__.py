@@ -8,7 +8,8 @@ from collections.abc import Callable
 from tests.bench.report import Figure
 from tests.bench.world import world
 
-PARTS = ("ingest", "fill", "memory", "import", "pages")
+# In this order: the last ones share the large store that `pages` makes.
+PARTS = ("ingest", "fill", "memory", "import", "formats", "stream", "replay", "pages", "what-if")
 
 
 def main() -> None:
@@ -19,16 +20,22 @@ def main() -> None:
     )
     options = parser.parse_args()
     with world() as installation:
-        from tests.bench import filling, importing, reading, writing
+        from tests.bench import caching, every_format, filling, importing, reading, what_if, writing
 
         parts: dict[str, Callable[[], list[Figure]]] = {
             "ingest": lambda: writing.measure(installation),
             "fill": filling.measure,
             "memory": filling.measure_memory,
-            "import": importing.measure,
+            "import": lambda: importing.measure(installation),
+            "formats": every_format.measure,
+            "stream": importing.measure_stream,
+            "replay": caching.measure,
             "pages": lambda: reading.measure(installation, options.sizes),
+            "what-if": lambda: what_if.measure(installation),
         }
-        for name in options.only or PARTS:
+        for name in PARTS:
+            if options.only and name not in options.only:
+                continue
             if name == "pages":
                 _empty()
             for figure in parts[name]():
@@ -41,8 +48,8 @@ def _empty() -> None:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE event, event_identity, dirty_bucket, fill_state, rollup_hour, rollup_day, rollup_lane_day,"
-            " ledger_entry"
+            "TRUNCATE event, event_prefix, event_identity, dirty_bucket, fill_state, rollup_hour, rollup_day,"
+            " rollup_lane_day, rollup_gap, rollup_lane_gap, gap_state, reported_usage, reported_cost, ledger_entry"
         )
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 
 from ingest import rollups
 from ingest.accept import accept
-from ingest.binary_copy import POSTGRES_EPOCH_US
+from ingest.core.binary_copy import POSTGRES_EPOCH_US
 from ingest.fill import _read_events, fill_due
 from tests.bench import traffic
 from tests.bench.report import Figure

@@ -109,6 +109,11 @@ def batches(count: int, size: int, first: int) -> list[bytes]:
     return [b"\n".join(lines[i : i + size]) for i in range(0, count, size)]
 
 
+def compact(value: object) -> str:
+    """JSON as programs write it."""
+    return json.dumps(value, separators=(",", ":"))
+
+
 def transcripts(folder: Path, size: int) -> int:
     """Claude Code transcripts of about so many bytes, with text as long as real lines; returns the bytes written."""
     rng = np.random.default_rng(7)
@@ -119,7 +124,7 @@ def transcripts(folder: Path, size: int) -> int:
         moment = YEAR_START + timedelta(hours=number)
         for turn in range(120):
             moment += timedelta(seconds=int(rng.integers(5, 90)))
-            stamp = moment.isoformat().replace("+00:00", "Z")
+            stamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
             text = "x" * int(rng.integers(200, 6_000))
             common = {
                 "sessionId": session,
@@ -127,7 +132,7 @@ def transcripts(folder: Path, size: int) -> int:
                 "cwd": "/home/someone/project",
                 "version": "2.1.233",
             }
-            lines.append(json.dumps({"type": "user", **common, "message": {"role": "user", "content": text}}))
+            lines.append(compact({"type": "user", **common, "message": {"role": "user", "content": text}}))
             usage = {
                 "input_tokens": int(rng.integers(1, 900)),
                 "cache_creation_input_tokens": 2_000,
@@ -147,7 +152,7 @@ def transcripts(folder: Path, size: int) -> int:
                     "usage": usage,
                 }
                 lines.append(
-                    json.dumps(
+                    compact(
                         {
                             "type": "assistant",
                             **common,

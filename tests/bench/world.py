@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -37,6 +38,15 @@ class World:
         """A page or panel, signed in."""
         request = urllib.request.Request(self.url(path), headers={"Cookie": self.cookie})
         with urllib.request.urlopen(request, timeout=120) as answer:
+            return bytes(answer.read())
+
+    def call(self, path: str, body: object = None) -> bytes:
+        """An API call with the key: POST when there is a body."""
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(
+            urllib.request.Request(self.url(path), data, headers), timeout=300
+        ) as answer:
             return bytes(answer.read())
 
     def web_worker_memory(self) -> list[int]:

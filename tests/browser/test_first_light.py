@@ -120,7 +120,7 @@ def test_a_slider_moves_the_scenario_and_the_address(page: Page) -> None:
     drawn(page, "what-if")
     page.reload()
     assert value(page, "Scenario") == "$3.50"
-    page.get_by_text("As observed").click()
+    page.get_by_role("link", name="As observed").click()
     page.wait_for_url(re.compile(r"^(?!.*batch_share)"))
     assert value(page, "Scenario") == "$7.00"
 

@@ -88,3 +88,60 @@ def test_an_advisor_is_billed_at_its_own_price_beside_the_model_it_advised(clien
         },
     ]
     assert costs(client, [event]) == {"V01 plain": Decimal("0.0105") + Decimal("0.002")}
+
+
+# model, usage as its provider reports it, USD
+OF_OTHERS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "GPT-5.4 at 2.50/15": ("gpt-5.4", {"prompt_tokens": 1_000, "completion_tokens": 1_000}, "0.0175"),
+    "GPT-4.1 at 2/8": ("gpt-4.1-2025-04-14", {"prompt_tokens": 1_000, "completion_tokens": 1_000}, "0.01"),
+    "GPT-4.1 Nano at 0.10/0.40": (
+        "gpt-4.1-nano",
+        {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10},
+        "0.0000019",
+    ),
+    "cached": (
+        "gpt-5.4",
+        {"prompt_tokens": 1_000, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 600}},
+        "0.00115",
+    ),
+    "batch": (
+        "gpt-4.1-nano",
+        {"prompt_tokens": 10, "completion_tokens": 10, "service_tier": "batch"},
+        "0.0000025",
+    ),
+    "a long prompt": ("gpt-5.4", {"prompt_tokens": 300_000, "completion_tokens": 0}, "1.5"),
+    "Gemini": ("gemini-2.5-flash", {"promptTokenCount": 10, "thoughtsTokenCount": 10}, "0.000028"),
+}
+
+
+def test_models_of_other_providers_cost_what_their_lists_say(client: Client) -> None:
+    events = [
+        {
+            "id": case,
+            "occurred_at": "2026-11-02T12:00:00Z",
+            "model": model,
+            "usage": usage,
+            "tags": {"case": case},
+        }
+        for case, (model, usage, _) in OF_OTHERS.items()
+    ]
+    assert costs(client, events) == {case: Decimal(usd) for case, (*_, usd) in OF_OTHERS.items()}
+
+
+def test_a_price_change_between_two_days_is_met_on_both(client: Client) -> None:
+    events = [
+        {
+            "id": day,
+            "occurred_at": f"{day}T12:00:00Z",
+            "model": "gpt-5.6-sol",
+            "usage": {
+                "prompt_tokens": 1_000_000,
+                "completion_tokens": 0,
+                "prompt_tokens_details": {"cached_tokens": 900_000},
+            },
+            "tags": {"case": day},
+        }
+        for day in ("2026-08-20", "2026-08-21")
+    ]
+    # The whole prompt is beyond the edge: 100,000 at 10 and 900,000 at 1, then at 8 and 0.8.
+    assert costs(client, events) == {"2026-08-20": Decimal("1.9"), "2026-08-21": Decimal("1.52")}

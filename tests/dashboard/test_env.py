@@ -91,3 +91,13 @@ def test_an_empty_secret_file_is_filled_again(tmp_path: Path) -> None:
     path = tmp_path / "secret_key"
     path.touch()
     assert len(env.generated_secret(path)) >= 50
+
+
+def test_a_folder_is_absolute_and_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.folder("X") is None
+    monkeypatch.setenv("X", str(tmp_path))
+    assert env.folder("X") == tmp_path.resolve()
+    for wrong in ("relative", str(tmp_path / "absent"), "/dev/null"):
+        monkeypatch.setenv("X", wrong)
+        with pytest.raises(BadEnvironment, match="X must be the absolute path of a folder that exists"):
+            env.folder("X")

@@ -78,3 +78,9 @@ def test_sources_show_a_ledger_that_balances() -> None:
     row = next(row for row in table_rows(signed_in().get("/settings/")) if row and row[0] == "importer")
     received, stored, merged, duplicate, rejected = map(int, row[2:])
     assert received == stored + merged + duplicate + rejected == 3 and stored == 2
+
+
+def test_the_price_book_says_what_it_knows_and_from_where() -> None:
+    page = signed_in().get("/settings/").content.decode()
+    assert "models in our own price files" in page
+    assert "genai-prices-0.2.3" in page

@@ -1,0 +1,70 @@
+"""Peaks a minute by limit class, as observed and under a scenario: how far the limits are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal, localcontext
+
+import pandas as pd
+
+from dashboard.analysis import limits
+from dashboard.analysis.log import Log
+from dashboard.analysis.replayed import Replayed
+from dashboard.analysis.repricing import Prices, can_move
+from dashboard.analysis.scenario import Scenario
+from dashboard.analysis.streams import READ, UNCACHED, WRITE_1H, WRITE_5M, streams_of
+from ingest.core.pricebook import PriceBook
+from ingest.core.pricing import EXACT, METERS, ZERO
+
+OUTPUT = METERS.index("output_tokens")
+CALLS = METERS.index("web_search_requests")
+MINUTE = "minute"
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The busiest minutes of one limit class: requests, counted input tokens and output tokens, each its own peak."""
+
+    model_class: str
+    requests: int
+    input: int
+    output: int
+
+
+def peaks(
+    frame: pd.DataFrame, book: PriceBook, scenario: Scenario, replayed: Replayed | None = None
+) -> dict[str, Peak]:
+    """Peaks by limit class. `frame` is that of queries.peaks.Minutes.
+
+    Calls that a scenario moves to batch, fast mode or a priority commitment count there, not here. Cache reads count
+    only for the oldest models. A share of a call is rounded up."""
+    if frame.empty:
+        return {}
+    # The column of searches carries the calls: shares, swaps and growth act on it as on a call, token growth does not.
+    carrying = frame.assign(web_search_requests=frame["requests"])
+    log = Log.of(carrying, [name for name in scenario.dimensions if name in frame], MINUTE)
+    with localcontext(EXACT):
+        table = log.table(scenario)
+        rows = table.where([at for at, key in enumerate(table.keys) if book.vector(*key) is not None])
+        streams, _ = streams_of(rows, Prices(book, scenario), replayed)
+        assert log.marks is not None, "the log was made with a mark"
+        minute = log.marks[rows.origin]
+        sums: dict[tuple[str, object], list[Decimal]] = {}
+        for stream in streams:
+            for row, (lane, _), used in zip(stream.rows, stream.keys, stream.quantity, strict=True):
+                if not can_move(lane) or lane.platform != "anthropic":
+                    continue
+                name = limits.class_of(lane.model)
+                counted = used[UNCACHED] + used[WRITE_5M] + used[WRITE_1H]
+                counted += used[READ] if limits.counts_reads(name) else ZERO
+                sum_of = sums.setdefault((name, minute[row]), [ZERO, ZERO, ZERO])
+                for place, amount in enumerate((used[CALLS], counted, used[OUTPUT])):
+                    sum_of[place] += amount
+    found: dict[str, Peak] = {}
+    for (name, _), amounts in sums.items():
+        calls, counted, output = (int(amount.to_integral_value(ROUND_CEILING)) for amount in amounts)
+        known = found.get(name, Peak(name, 0, 0, 0))
+        found[name] = Peak(
+            name, max(known.requests, calls), max(known.input, counted), max(known.output, output)
+        )
+    return dict(sorted(found.items()))

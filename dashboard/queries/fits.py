@@ -1,0 +1,91 @@
+"""Would the requests of one model fit another? Counted and listed from single events."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from threading import Lock
+from typing import Any
+
+from psycopg import sql
+
+from dashboard import pricebook
+from dashboard.filters import LANE_DIMENSIONS, Filters
+from dashboard.queries import database, freshness, quantities
+
+LISTED = 20
+_KEPT = 24
+
+_kept: OrderedDict[tuple[Any, ...], Fit] = OrderedDict()
+_lock = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Requests of a model beside the limits of another.
+
+    requests          looked at
+    too_large         prompt and output together over the other model's context window, after token growth
+    too_short         with a cached prefix that is under the other model's minimum, and so would not be cached there
+    too_short_tokens  tokens of those prefixes
+    window, minimum   the other model's limits; None = not published
+    largest           up to LISTED of the too large: occurred_at, model, session_id, prompt_tokens, output_tokens
+    """
+
+    requests: int
+    too_large: int
+    too_short: int
+    too_short_tokens: int
+    window: int | None
+    minimum: int | None
+    largest: tuple[dict[str, Any], ...]
+
+
+def fit(filters: Filters, source: str, target: str, growth: Decimal) -> Fit:
+    """The question's requests of `source` ("*" = any model) at `target`; filters on labels are not applied."""
+    fresh = freshness.state()
+    asked = Filters(
+        start=filters.start,
+        end=filters.end,
+        where=tuple((name, values) for name, values in filters.where if name in LANE_DIMENSIONS),
+    )
+    key = (asked, source, target, growth, fresh.data_version, fresh.last_fill_at)
+    with _lock:
+        if key in _kept:
+            return _kept[key]
+    found = _fit(asked, source, target, growth)
+    with _lock:
+        _kept[key] = found
+        while len(_kept) > _KEPT:
+            _kept.popitem(last=False)
+    return found
+
+
+def _fit(filters: Filters, source: str, target: str, growth: Decimal) -> Fit:
+    start, end = filters.instants(database.reporting_zone())
+    lanes = quantities.lanes(filters)
+    wanted = lanes[(lanes["model"] == source) | (source == "*")]
+    model = pricebook.current().model(target)
+    window = model.context_window if model else None
+    minimum = model.min_cacheable_tokens((end or datetime.now(UTC)).date()) if model else None
+    always = sql.SQL("TRUE")
+    row = database.row(
+        database.statement(
+            "too_large",
+            start_condition=always if start is None else sql.SQL("occurred_at >= %(start)s"),
+            end_condition=always if end is None else sql.SQL("occurred_at < %(end)s"),
+            most=sql.Literal(LISTED),
+        ),
+        {
+            "lanes": wanted["lane_id"].tolist(),
+            "start": start,
+            "end": end,
+            "growth": growth,
+            "window": window if window is not None else 2**62,
+            "minimum": minimum or 0,
+        },
+    )
+    counts = {name: int(row[name]) for name in ("requests", "too_large", "too_short", "too_short_tokens")}
+    return Fit(**counts, window=window, minimum=minimum, largest=tuple(row["largest"]))

@@ -1,0 +1,117 @@
+"""The gap histogram of a question, from its rollup: token hit rate and cost at any TTL without touching events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import numpy as np
+from psycopg import sql
+
+from dashboard import pricebook
+from dashboard.filters import METER, SESSION, FilterError, Filters
+from dashboard.pricebook import Lane
+from dashboard.queries import database, quantities
+from ingest.core.cache.bill import ESTIMATED_BASIS, EXACT_BASIS
+from ingest.core.cache.curve import BUCKETS, GapHistogram
+from ingest.core.cache.log import InputPrices, input_prices
+
+FIRST_USE, NO_PREFIX = -1, -2
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """A histogram of what has a price, and of which days.
+
+    start, end       the whole UTC days it covers: [start, end); None where the question is open
+    exact_tokens     how many of its tokens rest on prefix lists; the others are estimated from counters
+    unpriced_tokens  input tokens that are left out for want of a price
+    pending_days     days whose gaps are still to be worked out
+    """
+
+    histogram: GapHistogram
+    start: date | None
+    end: date | None
+    exact_tokens: int
+    unpriced_tokens: int
+    pending_days: int
+
+
+def histogram(filters: Filters) -> Gaps:
+    """The gaps of a question, each token at the price of its lane and day.
+
+    Gaps are kept by UTC day: a range that begins or ends within one is widened to whole days. FilterError for
+    questions about sessions and meters.
+    """
+    for name in (SESSION, METER):
+        if filters.values(name):
+            raise FilterError(
+                name, f"the gap histogram is kept by day and labels: it cannot be filtered by {name}"
+            )
+    lanes = quantities.lanes(filters)
+    plan = quantities.Plan(filters, (), "total", database.reporting_zone(), lanes["lane_id"].tolist())
+    start, end = _whole_days(plan.start, plan.end)
+    conditions: list[sql.Composable] = [plan.row_conditions()]
+    for day, sign in ((start, ">="), (end, "<")):
+        if day is not None:
+            conditions.append(sql.SQL("facts.utc_day {} {}").format(sql.SQL(sign), plan.parameter(day)))
+    query = database.statement(
+        "gap_histogram",
+        table=sql.Identifier("rollup_gap" if plan.uses_labels else "rollup_lane_gap"),
+        price_period=plan.price_period(sql.SQL("facts.utc_day::timestamp AT TIME ZONE 'UTC'")),
+        conditions=sql.SQL(" AND ").join(conditions),
+    )
+    found = database.frame(query, plan.parameters)
+    return _assembled(found.to_dict("records"), lanes.to_dict("records"), plan, start, end)
+
+
+def _assembled(
+    rows: list[dict[Any, Any]],
+    lanes: list[dict[Any, Any]],
+    plan: quantities.Plan,
+    start: date | None,
+    end: date | None,
+) -> Gaps:
+    book = pricebook.current()
+    by_id = {row["lane_id"]: Lane(*(row[name] for name in Lane._fields)) for row in lanes}
+    numbers: dict[InputPrices, int] = {}
+    cells: list[tuple[int, int, int]] = []
+    exact = unpriced = 0
+    for row in rows:
+        vector = book.vector(by_id[row["lane_id"]], plan.price_days[row["price_period"]])
+        tokens = int(row["tokens"])
+        if vector is None:
+            unpriced += tokens
+            continue
+        exact += tokens if row["exact"] else 0
+        cells.append((int(row["gap_bucket"]), numbers.setdefault(input_prices(vector), len(numbers)), tokens))
+    counts = np.zeros((BUCKETS - NO_PREFIX, len(numbers)), dtype=np.int64)
+    for bucket, price, tokens in cells:
+        counts[bucket - NO_PREFIX, price] += tokens
+    whole = int(counts.sum())
+    made = GapHistogram(
+        reused=counts[-NO_PREFIX:],
+        first=counts[FIRST_USE - NO_PREFIX],
+        uncached=counts[0],
+        prices=tuple(numbers),
+        basis=EXACT_BASIS if exact == whole else ESTIMATED_BASIS,
+    )
+    return Gaps(made, start, end, exact, unpriced, _pending(start, end))
+
+
+def _whole_days(start: datetime | None, end: datetime | None) -> tuple[date | None, date | None]:
+    first = start.astimezone(UTC).date() if start else None
+    if end is None:
+        return first, None
+    last = end.astimezone(UTC)
+    return first, last.date() if last.time() == time() else last.date() + timedelta(days=1)
+
+
+def _pending(start: date | None, end: date | None) -> int:
+    query = sql.SQL(
+        "SELECT count(*) AS days FROM fill_state LEFT JOIN gap_state USING (utc_day) WHERE fill_state.fills > 0"
+        " AND (gap_state.fills IS NULL OR gap_state.fills < 0)"
+        " AND (%(start)s::date IS NULL OR utc_day >= %(start)s) AND (%(end)s::date IS NULL OR utc_day < %(end)s)"
+    )
+    return int(database.row(query, {"start": start, "end": end})["days"])

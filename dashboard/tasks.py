@@ -1,0 +1,17 @@
+"""What Celery runs for the read side; the work is in plain functions, and a lost message only delays it."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+SECONDS_PER_RUN = 20.0
+
+
+@shared_task(name="dashboard.make_reports", ignore_result=True)
+def make_reports() -> int:
+    from dashboard import reports  # noqa: F401  (registers the kinds)
+    from dashboard.stored_reports import make_due
+    from ingest.fill import fill_due
+
+    # A worker does one thing at a time: after each report the figures come first.
+    return make_due(SECONDS_PER_RUN, between=lambda: fill_due(max_seconds=3))
