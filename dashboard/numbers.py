@@ -182,6 +182,16 @@ def duration(span: timedelta | None) -> str:
     return f"{seconds} s"
 
 
+def seconds(count: Number) -> str:
+    """A gap or a TTL, to a tenth of its unit: 45 s, 1.5 min, 5 min, 1 h, 1 day."""
+    value = _decimal(count)
+    for size, unit in ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s")):
+        if value >= size or size == 1:
+            tenths = (value / size).quantize(Decimal("0.1"), context=WIDE)
+            return f"{_trimmed(tenths)} {unit}{'s' if unit == 'day' and tenths != 1 else ''}"
+    raise AssertionError("seconds are the smallest unit")
+
+
 def ago(span: timedelta | None) -> str:
     """4 s ago; "never" when there is no time at all."""
     if span is None:

@@ -13,7 +13,8 @@ from dashboard.queries import replayed
 from dashboard.queries.causes import Caused, Chain, Cost
 from dashboard.recommended import RECOMMENDATIONS, recommendations
 from dashboard.stored_reports import register
-from ingest.core.cache.bill import Bill
+from ingest.core.cache.bill import EXACT_BASIS, Bill
+from ingest.core.cache.reuse import ReuseTable
 
 POLICIES = "policies"
 CAUSES = "causes"
@@ -46,8 +47,25 @@ def policies_body(found: replayed.Compared) -> dict[str, Any]:
             "never_forgets": as_text(compared.floors.never_forgets),
         },
         "captured_share": rate_text(compared.captured_share),
+        "reuse": None if compared.basis == EXACT_BASIS else _reuse(found.reuse),
         "unpriced": found.unpriced,
     }
+
+
+def _reuse(table: ReuseTable) -> dict[str, Any]:
+    """What estimates rest on: how much of a prompt is used again after a gap, with its range."""
+    rows = [
+        {
+            "prompt": row.prompt,
+            "gap": row.gap,
+            "requests": row.requests,
+            "share": rate_text(row.share),
+            "low": rate_text(row.low),
+            "high": rate_text(row.high),
+        }
+        for row in table.rows()
+    ]
+    return {"source": table.source, "rows": rows}
 
 
 def causes(filters: Filters) -> dict[str, Any]:

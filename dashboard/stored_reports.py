@@ -33,6 +33,7 @@ LEASE = timedelta(minutes=10)  # a worker that took longer is taken for dead
 NOT_SOONER_THAN_S = 60.0  # the same report again
 REST = 20  # times as long as it took: no report gets more than a twentieth of a worker
 _NOTED_EVERY = timedelta(seconds=20)
+FAILED = "It could not be worked out; the log of the worker says why."
 
 _kinds: dict[str, Work] = {}
 
@@ -121,8 +122,9 @@ def _make(row: StoredReport) -> None:
         problem = error.message
     except Exception:
         logger.exception("the report %s cannot be made", row.kind)
-        problem = "It could not be worked out; the log of the worker says why."
-    StoredReport.objects.filter(pk=row.pk).update(
+        problem = FAILED
+    # Whoever was taken for dead and comes back late finds the report in other hands, and leaves it there.
+    StoredReport.objects.filter(pk=row.pk, claimed_at=row.claimed_at).update(
         claimed_at=None,
         computed_at=timezone.now(),
         version=version,

@@ -89,11 +89,11 @@ def csv_line(values: Sequence[str]) -> str:
 
 def _csv_value(cell: Cell) -> str:
     raw = cell.raw
+    if isinstance(raw, str):  # first: a thing can be called NaN
+        return csv_text(raw)
     if raw is None or numbers.is_missing(raw):
         return ""
-    if isinstance(raw, Decimal):
-        return f"{raw:f}"
-    return csv_text(raw) if isinstance(raw, str) else str(raw)
+    return f"{raw:f}" if isinstance(raw, Decimal) else str(raw)
 
 
 def csv_text(text: str) -> str:

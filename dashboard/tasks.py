@@ -15,3 +15,12 @@ def make_reports() -> int:
 
     # A worker does one thing at a time: after each report the figures come first.
     return make_due(SECONDS_PER_RUN, between=lambda: fill_due(max_seconds=3))
+
+
+@shared_task(name="dashboard.maintain", ignore_result=True)
+def maintain() -> None:
+    from django.utils import timezone
+
+    from dashboard.stored_reports import tidy
+
+    tidy(timezone.now())

@@ -42,7 +42,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("cache/chain/", pages.chain, name="chain"),
     path("recommendations/", recommendations.page, name="recommendations"),
     path("recommendations/decide/", recommendations.decide, name="recommendations_decide"),
-    path("recommendations/from-scenario/", recommendations.from_scenario, name="recommendations_from_scenario"),
+    path(
+        "recommendations/from-scenario/", recommendations.from_scenario, name="recommendations_from_scenario"
+    ),
     path("what-if/", what_if.page, name="what_if"),
     path("what-if/save/", what_if.save, name="what_if_save"),
     path("what-if/delete/", what_if.delete, name="what_if_delete"),

@@ -13,7 +13,7 @@ from ninja import P, QueryEx, Router, Status
 from ingest import formats, mappings
 from ingest.accept import Receipt, accept, accept_columns
 from ingest.auth import KeyAuth
-from ingest.bodies import BadEncoding, BodyTooLarge, read_body
+from ingest.bodies import BadEncoding, BodyTooLarge, opened, read_body
 from ingest.core.errors import Reason, Rejection
 from ingest.errors import RequestError
 from ingest.formats._base import BadBody, ParseContext, read_time
@@ -56,13 +56,13 @@ def post_log(
     source: QueryEx[str, P(max_length=200)] = "",
     at: QueryEx[str, P(max_length=64)] = "",
 ) -> Status[Any]:
-    """The raw body of one log format, or of any with `auto`; gzip accepted.
+    """The raw body of one log format, or of any with `auto`; gzip accepted, with or without a Content-Encoding.
 
     `at` is the time of the calls for formats that carry none; without it, the time of arrival stands in, flagged.
     """
     name = _source(request, source)
     context = ParseContext(default_time=_at(at), file_name="", saved_mapping=mappings.finder(name))
-    body = _body(request)
+    body = _body(request, log=True)
     if format_name == "auto":
         log_format = formats.detect(body[: formats.HEAD_BYTES])
         if log_format is None:
@@ -84,9 +84,11 @@ def post_log(
     return _answer(receipt)
 
 
-def _body(request: HttpRequest) -> bytes:
+def _body(request: HttpRequest, log: bool = False) -> bytes:
+    limit = settings.INGEST_MAX_BODY_BYTES
     try:
-        return read_body(request, settings.INGEST_MAX_BODY_BYTES)
+        body = read_body(request, limit)
+        return opened(body, limit) if log else body
     except BodyTooLarge as error:
         raise RequestError(413, "body_too_large", str(error)) from None
     except BadEncoding as error:

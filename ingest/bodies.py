@@ -8,6 +8,7 @@ from typing import BinaryIO, cast
 from django.http import HttpRequest
 
 CHUNK = 64 * 1024
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 class BodyTooLarge(Exception):
@@ -33,6 +34,11 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
     if encoding in {"gzip", "x-gzip", "deflate"}:
         return _inflate(raw, limit)
     raise BadEncoding(f"Content-Encoding {encoding[:40]!r} is not supported; use gzip or none.")
+
+
+def opened(body: bytes, limit: int) -> bytes:
+    """The body of a log that may be a gzipped file as it lies on disk, sent without a Content-Encoding."""
+    return _inflate(body, limit) if body.startswith(GZIP_MAGIC) else body
 
 
 def _read(request: HttpRequest, limit: int) -> bytes:
@@ -79,5 +85,5 @@ def _inflate(raw: bytes, limit: int) -> bytes:
                 raise BadEncoding("The compressed body ends in the middle. Send it again.")
             rest = inflater.unused_data
     except zlib.error:
-        raise BadEncoding("The body is not valid gzip data although Content-Encoding says so.") from None
+        raise BadEncoding("The body is marked as gzip data but cannot be decompressed.") from None
     return b"".join(pieces)

@@ -30,6 +30,13 @@ from ingest.core.timegrain import from_micros, to_micros
 ROWS_PER_CHUNK = 200_000
 DAYS_PER_CLAIM = 31  # a backfill reads each month of events a few times, not once an hour
 JOIN_GAP = timedelta(hours=6)  # hours nearer than this are read in one scan
+DAY_US = 24 * rollups.HOUR_US
+
+# Rollups by hour, by day, by day without attribution.
+_KINDS = (
+    ("rollup_hour", "rollup_day", "rollup_lane_day", rollups.WHOLE),
+    ("rollup_short_prefix_hour", "rollup_short_prefix", "rollup_lane_short_prefix", rollups.SHORT),
+)
 
 
 @dataclass(slots=True)
@@ -76,10 +83,10 @@ def fill_once(days: int) -> Filled:
         result = Filled(days=len(claimed), hours=len(hours))
         for run in _runs(hours):
             starts = np.array([to_micros(hour) for hour in run], dtype=np.int64)
-            frame, events = rollups.hours_from_events(
-                _read_events(run[0], run[-1] + timedelta(hours=1)), starts, zone
-            )
-            _replace("rollup_hour", run[0], run[-1] + timedelta(hours=1), starts, rollups.HOUR_US, frame)
+            end = run[-1] + timedelta(hours=1)
+            frame, short, events = rollups.hours_from_events(_read_events(run[0], end), starts, zone)
+            _replace("rollup_hour", run[0], end, starts, rollups.HOUR_US, frame)
+            _replace("rollup_short_prefix_hour", run[0], end, starts, rollups.HOUR_US, short, rollups.SHORT)
             result.events += events
             result.rows += len(frame)
         for day in sorted(claimed):
@@ -158,45 +165,51 @@ def _read(
 
 def _fill_day(day: date, zone: ZoneInfo) -> None:
     start, end = _start(day), _start(day + timedelta(days=1))
-    hours = rollups.from_copy(_read("rollup_hour", "bucket_start", rollups.ROLLUP_ROW, start, end))
-    frame = rollups.days_from_hours(hours, zone)
     starts = np.array([to_micros(start)], dtype=np.int64)
-    _replace("rollup_day", start, end, starts, 24 * rollups.HOUR_US, frame)
-    _replace("rollup_lane_day", start, end, starts, 24 * rollups.HOUR_US, rollups.without_labels(frame))
+    for hour_table, day_table, lane_table, shape in _KINDS:
+        hours = rollups.from_copy(_read(hour_table, "bucket_start", shape.row, start, end), shape)
+        frame = rollups.days_from_hours(hours, zone, shape)
+        _replace(day_table, start, end, starts, DAY_US, frame, shape)
+        _replace(lane_table, start, end, starts, DAY_US, rollups.without_labels(frame, shape), shape)
 
 
 def _replace(
-    table: str, start: datetime, end: datetime, starts: npt.NDArray[np.int64], width: int, frame: pd.DataFrame
+    table: str,
+    start: datetime,
+    end: datetime,
+    starts: npt.NDArray[np.int64],
+    width: int,
+    frame: pd.DataFrame,
+    shape: rollups.Shape = rollups.WHOLE,
 ) -> None:
     """Make `table` hold exactly `frame` for the spans [s, s + width) of `starts`, all within [start, end).
 
     Only rows that differ are written: the current hour is refilled every few seconds, and most of its rows stand.
     """
-    layout = rollups.ROLLUP_ROW
-    key = ", ".join(rollups.KEY)
-    new = ", ".join(f"excluded.{name}" for name in rollups.SUMS)
-    old = ", ".join(f"{table}.{name}" for name in rollups.SUMS)
+    layout, staged = shape.row, f"staged_{len(shape.key)}"
+    key = ", ".join(shape.key)
+    new = ", ".join(f"excluded.{name}" for name in shape.sums)
+    old = ", ".join(f"{table}.{name}" for name in shape.sums)
+    same = " AND ".join(f"s.{name} = {table}.{name}" for name in shape.key)
     span_starts = [from_micros(s) for s in starts]
     span_ends = [moment + timedelta(microseconds=width) for moment in span_starts]
     with raw.cursor() as cursor:
         cursor.execute(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS staged_rollup (LIKE rollup_hour INCLUDING INDEXES)"
-            " ON COMMIT DELETE ROWS"
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} (LIKE {table} INCLUDING INDEXES) ON COMMIT DELETE ROWS"
         )
-        cursor.execute("TRUNCATE staged_rollup")
-        with cursor.copy(f"COPY staged_rollup ({layout.column_list}) FROM STDIN (FORMAT binary)") as copy:
+        cursor.execute(f"TRUNCATE {staged}")
+        with cursor.copy(f"COPY {staged} ({layout.column_list}) FROM STDIN (FORMAT binary)") as copy:
             copy.write(layout.encode({name: frame[name].to_numpy() for name in layout.columns}, len(frame)))
         cursor.execute(
             f"DELETE FROM {table} USING unnest(%s::timestamptz[], %s::timestamptz[]) AS span(span_start, span_end)"
             f" WHERE bucket_start >= %s AND bucket_start < %s"
             f" AND bucket_start >= span_start AND bucket_start < span_end"
-            f" AND NOT EXISTS (SELECT 1 FROM staged_rollup s WHERE s.bucket_start = {table}.bucket_start"
-            f"  AND s.lane_id = {table}.lane_id AND s.label_set_id = {table}.label_set_id)",
+            f" AND NOT EXISTS (SELECT 1 FROM {staged} s WHERE {same})",
             [span_starts, span_ends, start, end],
         )
         cursor.execute(
-            f"INSERT INTO {table} ({layout.column_list}) SELECT {layout.column_list} FROM staged_rollup ORDER BY {key}"
-            f" ON CONFLICT ({key}) DO UPDATE SET ({', '.join(rollups.SUMS)}) = ROW({new})"
+            f"INSERT INTO {table} ({layout.column_list}) SELECT {layout.column_list} FROM {staged} ORDER BY {key}"
+            f" ON CONFLICT ({key}) DO UPDATE SET ({', '.join(shape.sums)}) = ROW({new})"
             f" WHERE ({old}) IS DISTINCT FROM ({new})"
         )
 

@@ -62,6 +62,7 @@ def fill_gaps_due(max_seconds: float | None = None) -> GapsFilled:
     """Work out the gaps of days that are due, the newest first, each in one transaction; others' days are skipped."""
     total, started = GapsFilled(), time.monotonic()
     while max_seconds is None or time.monotonic() - started < max_seconds:
+        _enter_new_days()
         with transaction.atomic():
             claimed = _claim()
             if claimed is None:
@@ -79,12 +80,17 @@ def fill_gaps_due(max_seconds: float | None = None) -> GapsFilled:
     return total
 
 
-def _claim() -> tuple[date, int] | None:
+def _enter_new_days() -> None:
+    """A transaction of its own: others would wait for a day that is entered and worked out in one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO gap_state (utc_day) SELECT utc_day FROM fill_state WHERE fills > 0"
             " AND utc_day NOT IN (SELECT utc_day FROM gap_state) ORDER BY 1 ON CONFLICT DO NOTHING"
         )
+
+
+def _claim() -> tuple[date, int] | None:
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT gap_state.utc_day, today.fills + coalesce(before.fills, 0) FROM gap_state"
             " JOIN fill_state AS today USING (utc_day)"

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from ingest import formats, mappings
 from ingest.accept import Receipt, accept
+from ingest.bodies import GZIP_MAGIC
 from ingest.core.errors import Reason, Rejection
 from ingest.formats import BadBody, Format, ParseContext
 
@@ -24,7 +25,6 @@ BUFFER_BYTES = 1 << 18
 GZIP_BUFFER_BYTES = (
     1 << 15
 )  # small, so that the progress of a file that holds a hundred times its size still moves
-GZIP_MAGIC = b"\x1f\x8b"
 # What people have at hand that is no log, by its first bytes.
 ARCHIVES = {
     b"PK\x03\x04": "a zip archive",

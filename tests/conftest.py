@@ -60,11 +60,17 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(autouse=True)
-def forget_cached_ids() -> None:
-    """Ids that the process has cached belong to rows that the last test rolled back."""
+def forget_what_is_cached() -> None:
+    """What the process has cached belongs to rows that the last test rolled back."""
+    from dashboard.queries import remembering
     from ingest import interning, ledger, partitions
 
-    for forget in (interning.forget_all, ledger.forget_sources, partitions.forget_known):
+    for forget in (
+        interning.forget_all,
+        ledger.forget_sources,
+        partitions.forget_known,
+        remembering.forget_all,
+    ):
         forget()
 
 
@@ -84,5 +90,6 @@ def empty_hot_tables(request: pytest.FixtureRequest) -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute(
                 "TRUNCATE event, event_identity, event_prefix, dirty_bucket, fill_state,"
-                " rollup_hour, rollup_day, rollup_lane_day"
+                " rollup_hour, rollup_day, rollup_lane_day,"
+                " rollup_short_prefix_hour, rollup_short_prefix, rollup_lane_short_prefix"
             )

@@ -24,8 +24,15 @@ PUBLIC = {
     "sign_in",  # the way in
     "sign_in_link",  # the other way in: the token is the right
     "sign_out",  # nothing to lose
+    "capture_module",  # code without data, fetched with curl by the machines whose programs it watches
 }
-SAMPLE = {"slug": "headline", "token": "no-such-token", "format_name": "auto"}
+READ_BY_POST = {"/api/v1/what-if"}  # a scenario does not fit into an address
+SAMPLE = {
+    "slug": "headline",
+    "token": "no-such-token",
+    "format_name": "auto",
+    "job_id": "00000000-0000-0000-0000-000000000000",
+}
 
 
 def addresses(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str]]:
@@ -85,7 +92,7 @@ def test_every_call_needs_a_key_that_is_in_use(client: Client) -> None:
 def test_every_call_needs_a_key_of_its_own_scope(client: Client) -> None:
     reader, sender = (create_key(scope, scope)[1] for scope in ("read", "ingest"))
     for method, path in operations():
-        wrong = reader if method == "post" else sender
+        wrong = reader if method == "post" and path not in READ_BY_POST else sender
         answer = getattr(client, method)(path, headers={"Authorization": f"Bearer {wrong}"})
         assert answer.status_code == 403, (method, path)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.template.loader import render_to_string
 from django.test.signals import template_rendered
 
+from dashboard import stored_reports
 from dashboard.panels import REGISTRY
 from dashboard.panels.run import forget_answers
 from dashboard.templatetags.breakeven import ICONS
+from ingest.gaps import fill_gaps_due
 from tests.support.builders import make_event, settle
 from tests.support.pages import RANGE, signed_in
 
@@ -155,20 +159,43 @@ def rendered() -> Iterator[set[str]]:
 
 
 @pytest.mark.django_db
-def test_every_template_is_rendered(rendered: set[str]) -> None:
+def test_every_template_is_rendered(rendered: set[str], settings: Any, tmp_path: Path) -> None:
+    settings.UPLOADS_DIR = tmp_path
     forget_answers()
     client = signed_in()
     client.get("/sign-in/", follow=True)
     client.get("/")
     client.post("/settings/", {"action": "create", "name": "x", "scope": "ingest"})
-    settle([make_event(workspace_id="search"), make_event("b", model="mystery-1")])
+    settle(
+        [
+            make_event(workspace_id="search", cache_write_5m_input_tokens=5000),
+            make_event("b", model="mystery-1"),
+        ]
+    )
     for path in ("/", "/spend/", "/cache/", "/what-if/", "/settings/"):
         client.get(f"{path}?{RANGE}")
         client.get(f"{path}?{RANGE}&inline=1")
     for slug in REGISTRY:
         client.get(f"/panels/{slug}/?{RANGE}")
+    fill_gaps_due()
+    stored_reports.make_due(60)
+    for path in ("/cache/", "/cache/chain/"):
+        client.get(f"{path}?{RANGE}&session_id=")
+        client.get(f"{path}?{RANGE}&inline=1")
+    client.get("/upload/")
+    table = SimpleUploadedFile(
+        "u.csv", b"Date,Model,Input Tokens,Output Tokens\n2026-03-02T10:00:00Z,gpt-5.4,1,2\n"
+    )
+    client.post("/upload/", {"file": [table]}, follow=True)
     client.get("/?start=never")
     client.get("/panels/what-if/?page=what_if&batch_share=9")
+    swap = "swap1_from=claude-sonnet-4-6&swap1_to=claude-opus-4-6"
+    client.post("/what-if/save/", {"scenario_name": "x", "batch_share": "0.5"})
+    scenario = {"name": "x", "scenario": '{"batch_share": "0.5"}', "predicted_monthly": "1"}
+    client.post("/recommendations/from-scenario/", {**scenario, "question": RANGE})
+    client.get(f"/recommendations/?{RANGE}&inline=1")
+    for address in ("/what-if/?", "/panels/fits/?page=what_if&", "/panels/saved-scenarios/?page=what_if&"):
+        client.get(f"{address}{RANGE}&batch_by=workspace_id&{swap}")
     client.get("/panels/cost-by-model/?start=2020-01-01&end=2020-01-02")
     client.logout()
     client.get("/sign-in/")

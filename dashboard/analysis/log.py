@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,39 @@ import pandas as pd
 
 from dashboard.analysis.scenario import ANY, MODEL, Class, Scenario, Shares
 from ingest.core.pricing import METERS, ZERO, Lane
+from ingest.core.short_prefixes import LADDER
 
 Numbers = npt.NDArray[Any]  # int64, or objects that are Decimals
 MOST_KEPT = 24
 Kept = TypeVar("Kept")
+CACHED = METERS[1:4]
 _SHARES = ("discounts", "fast_share", "priority_share", "batch_share", "growth")
+
+
+class Short(NamedTuple):
+    """What of some rows belongs to requests with a short cached prefix.
+
+    row     the row's position
+    step    position in LADDER of the step that the prefixes stay under
+    counts  x (requests, CACHED), int64
+    """
+
+    row: Numbers
+    step: Numbers
+    counts: Numbers
+
+    def at(self, place: Numbers) -> Short:
+        """Of the rows that `place` gives a new position (by old position; -1: it is gone), added up by it."""
+        kept = np.flatnonzero(place[self.row] >= 0)
+        code = place[self.row[kept]] * len(LADDER) + self.step[kept]
+        codes, at = np.unique(code, return_inverse=True)
+        sums = np.zeros((len(codes), self.counts.shape[1]), dtype="int64")
+        np.add.at(sums, at, self.counts[kept])
+        return Short(codes // len(LADDER), codes % len(LADDER), sums)
+
+
+_NONE = np.zeros(0, dtype="int64")
+NOTHING_SHORT = Short(_NONE, _NONE, np.zeros((0, len(CACHED) + 1), dtype="int64"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +59,7 @@ class Table:
     matches     knob -> by row, which of its classes the row belongs to (-1: none); a swap's column is "swap.N"
     origin      by row, its place in the log's keys
     rules       the classes that it keeps apart
+    short       what of the rows has short cached prefixes
     """
 
     keys: tuple[tuple[Lane, date], ...]
@@ -39,10 +68,13 @@ class Table:
     matches: Mapping[str, Numbers]
     origin: Numbers
     rules: Any = ()
+    short: Short = NOTHING_SHORT
 
     def where(self, keep: Sequence[int]) -> Table:
         """The rows at these positions."""
         at = list(keep)
+        place = np.full(len(self.keys), -1, dtype="int64")
+        place[at] = np.arange(len(at))
         return Table(
             tuple(self.keys[each] for each in at),
             self.quantities[at],
@@ -50,6 +82,7 @@ class Table:
             {name: column[at] for name, column in self.matches.items()},
             self.origin[at],
             self.rules,
+            self.short.at(place),
         )
 
     def numbers(self, knob: str, given: Shares, default: Decimal = ZERO) -> Numbers:
@@ -67,6 +100,7 @@ class Log:
     key     rows: position in keys
     labels  dimension -> rows of text ("" = none)
     counts  rows x (requests, METERS), int64
+    short   what of the rows has short cached prefixes
     """
 
     keys: tuple[tuple[Lane, date], ...]
@@ -74,10 +108,17 @@ class Log:
     labels: Mapping[str, Numbers]
     counts: Numbers
     marks: Numbers | None = None
+    short: Short = NOTHING_SHORT
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, dimensions: Sequence[str] = (), mark: str = "") -> Log:
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        dimensions: Sequence[str] = (),
+        mark: str = "",
+        short: Short = NOTHING_SHORT,
+    ) -> Log:
         """From one row a lane, price period and label combination: the fields of Lane, day, `dimensions`, requests
         and METERS. Rows that differ in the column `mark` stay apart."""
         names = [*Lane._fields, "day"]
@@ -88,7 +129,8 @@ class Log:
         )
         counts = frame[["requests", *METERS]].to_numpy(dtype="int64")
         labels = {name: frame[name].to_numpy(dtype=object) for name in dimensions}
-        return cls(keys, codes, labels, counts, frame[mark].to_numpy(dtype=object)[firsts] if mark else None)
+        marks = frame[mark].to_numpy(dtype=object)[firsts] if mark else None
+        return cls(keys, codes, labels, counts, marks, short)
 
     @property
     def is_empty(self) -> bool:
@@ -125,6 +167,8 @@ class Log:
         exact = np.array([[Decimal(int(count)) for count in row] for row in sums], dtype=object)
         exact = exact.reshape(len(starts), len(METERS) + 1)
         firsts = order[starts]
+        place = np.zeros(len(order), dtype="int64")
+        place[order] = np.searchsorted(starts, np.arange(len(order)), side="right") - 1
         return Table(
             tuple(self.keys[at] for at in self.key[firsts]),
             exact[:, 1:],
@@ -132,6 +176,7 @@ class Log:
             {name: found[firsts] for name, found in matches.items()},
             self.key[firsts],
             tuple(classes.items()),
+            self.short.at(place),
         )
 
     def _first_match(self, classes: Sequence[Class], models: Numbers) -> Numbers:

@@ -17,6 +17,7 @@ from dashboard.analysis.replayed import INPUTS, Replayed
 from dashboard.analysis.repricing import BATCH, FAST, PRIORITY, TOKENS, Prices, can_move, moved_to
 from dashboard.analysis.scenario import ANY, OBSERVED, ONE, Scenario, Swap
 from ingest.core.pricing import METERS, ZERO, Lane, PriceVector
+from ingest.core.short_prefixes import surely_below
 
 UNCACHED, READ, WRITE_5M, WRITE_1H = range(INPUTS)
 _RATIO = Decimal("1e-12")
@@ -49,6 +50,23 @@ class Stream(NamedTuple):
         return self._replace(keys=[(there[each], day) for each, day in self.keys])
 
 
+class TooShort(NamedTuple):
+    """Cached prefixes of calls that a swap moves and the other model does not cache.
+
+    swap      position of the swap in the scenario
+    minimum   the shortest prefix that the other model caches
+    growth    its tokens for one as logged
+    requests  with a prefix that is surely shorter
+    tokens    of those prefixes, as logged
+    """
+
+    swap: int
+    minimum: int
+    growth: Decimal
+    requests: int
+    tokens: int
+
+
 class Kept(NamedTuple):
     """Traffic that a knob was to move and could not."""
 
@@ -66,6 +84,7 @@ class Outcome:
     quantity: Numbers
     kept: list[Kept] = field(default_factory=list)
     becomes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    too_short: list[TooShort] = field(default_factory=list)
 
     @property
     def sum(self) -> Decimal:
@@ -105,6 +124,7 @@ class Run:
         self.table, self.prices = table, prices
         self.kept: dict[tuple[str, str, str], set[int]] = {}
         self.becomes: dict[str, tuple[str, ...]] = {}
+        self.too_short: dict[tuple[int, int, Decimal], Numbers] = {}
         self._moved: dict[tuple[Lane, str], tuple[Lane, ...]] = {}
 
     def swapped(self, streams: list[Stream]) -> list[Stream]:
@@ -124,7 +144,7 @@ class Run:
             taken = whole.where(fits & (share != ZERO))
             if len(taken.rows) == 0:
                 continue
-            parts.append(self._replaced(taken, swap).times(share[taken.rows]))
+            parts.append(self._replaced(taken, swap, number).times(share[taken.rows]))
             for model in {lane.model for lane, _ in taken.keys}:
                 self.becomes[model] = (*self.becomes.get(model, ()), swap.target)
         stays = whole.where(left != ZERO)
@@ -140,7 +160,7 @@ class Run:
                 continue
             if lane.model == swap.target or swap.source not in (ANY, lane.model):
                 fits[at] = False
-            elif window is not None and lane.prompt_step >= window:
+            elif window is not None and lane.prompt_step and _outgrows(lane, swap, window):
                 self._keep(
                     "model swap", at, f"prompts over {lane.prompt_step:,} tokens do not fit into {window:,}"
                 )
@@ -160,17 +180,42 @@ class Run:
                 return each
         return None
 
-    def _replaced(self, stream: Stream, swap: Swap) -> Stream:
+    def _replaced(self, stream: Stream, swap: Swap, number: int) -> Stream:
         keys = [(self._swap_lane(lane, swap.target, day) or lane, day) for lane, day in stream.keys]
-        known = {
-            model: tokenizers.growth(model, swap.target) for model in {lane.model for lane, _ in stream.keys}
-        }
-        growth = [
-            known[lane.model] if swap.token_growth is None else swap.token_growth for lane, _ in stream.keys
-        ]
+        known = {model: _growth(model, swap) for model in {lane.model for lane, _ in stream.keys}}
+        growth = [known[lane.model] for lane, _ in stream.keys]
         factors = np.full(stream.quantity.shape, ONE, dtype=object)
         factors[:, :TOKENS] = np.array(growth, dtype=object)[:, None]
-        return Stream(stream.rows, keys, stream.quantity * factors)
+        quantity = stream.quantity * factors
+        lost = self._too_short(stream, swap, number, growth)
+        at = np.flatnonzero(lost.any(axis=1))
+        if len(at):
+            calls = self.table.numbers("growth", self.prices.scenario.growth, ONE)[stream.rows[at]]
+            tokens = np.array([[Decimal(int(each)) for each in row] for row in lost[at]], dtype=object)
+            tokens = tokens * factors[at, READ:INPUTS] * calls[:, None]
+            quantity[at, READ:INPUTS] -= tokens
+            quantity[at, UNCACHED] += tokens.sum(axis=1)
+        return Stream(stream.rows, keys, quantity)
+
+    def _too_short(self, stream: Stream, swap: Swap, number: int, growth: Sequence[Decimal]) -> Numbers:
+        """By row of the stream, the cached tokens (as CACHED) of prefixes that the other model surely does not cache
+        on the row's day, as logged."""
+        model = self.prices.book.model(swap.target)
+        days = {day for _, day in stream.keys}
+        minimum = {day: (model and model.min_cacheable_tokens(day)) or 0 for day in days}
+        short, whole = self.table.short, len(self.table.keys)
+        pairs = [(minimum[day], factor) for (_, day), factor in zip(stream.keys, growth, strict=True)]
+        steps = np.zeros(whole, dtype="int64")
+        steps[stream.rows] = [surely_below(*pair) if pair[0] else 0 for pair in pairs]
+        sure = short.step < steps[short.row]
+        sums = np.zeros((whole, short.counts.shape[1]), dtype="int64")
+        np.add.at(sums, short.row[sure], short.counts[sure])
+        found: Numbers = sums[stream.rows]
+        for pair in dict.fromkeys(pairs):
+            if pair[0]:
+                of = np.array([each == pair for each in pairs], dtype=bool)
+                self.too_short[number, *pair] = found[of].sum(axis=0)
+        return found[:, 1:]
 
     def split(
         self, streams: list[Stream], knob: str, lane: Callable[[Lane], Lane], name: str
@@ -213,6 +258,9 @@ class Run:
             for (knob, model, reason), rows in sorted(self.kept.items())
         ]
         outcome.becomes = self.becomes
+        outcome.too_short = [
+            TooShort(*key, int(sums[0]), int(sums[1:].sum())) for key, sums in sorted(self.too_short.items())
+        ]
         return outcome
 
     def _observed_price(self, stream: Stream, at: int) -> PriceVector:
@@ -226,6 +274,15 @@ class Run:
 
     def _keep(self, knob: str, row: int, reason: str) -> None:
         self.kept.setdefault((knob, self.table.keys[row][0].model, reason), set()).add(row)
+
+
+def _growth(model: str, swap: Swap) -> Decimal:
+    return tokenizers.growth(model, swap.target) if swap.token_growth is None else swap.token_growth
+
+
+def _outgrows(lane: Lane, swap: Swap, window: int) -> bool:
+    """Whether the smallest prompt of the lane exceeds the window after token growth."""
+    return (lane.prompt_step + 1) * _growth(lane.model, swap) > window
 
 
 def _routed(stream: Stream, scenario: Scenario) -> Stream:

@@ -12,7 +12,7 @@ from dashboard.analysis.log import Log, Numbers, Table
 from dashboard.analysis.replayed import Replayed
 from dashboard.analysis.repricing import Listed, Prices, can_move
 from dashboard.analysis.scenario import Scenario, ScenarioError
-from dashboard.analysis.streams import Kept, Outcome, evaluate
+from dashboard.analysis.streams import Kept, Outcome, TooShort, evaluate
 from ingest.core.pricebook import PriceBook
 from ingest.core.pricing import EXACT, METERS, ZERO
 
@@ -60,6 +60,7 @@ class Comparison:
     kept      what a knob could not reach, and why
     unpriced  what neither side contains: model, provider, reason (text), requests, the five token meters and
               web_search_requests (int)
+    too_short what a model swap finds cached and the other model does not cache, by swap, minimum and growth
     """
 
     models: pd.DataFrame
@@ -69,6 +70,7 @@ class Comparison:
     steps: tuple[Step, ...]
     kept: tuple[Kept, ...]
     unpriced: pd.DataFrame
+    too_short: tuple[TooShort, ...] = ()
 
 
 def apply(
@@ -112,6 +114,7 @@ def apply(
             tuple(steps),
             tuple(after.kept),
             unpriced,
+            tuple(after.too_short),
         )
 
 

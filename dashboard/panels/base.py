@@ -16,7 +16,10 @@ PATHS = {
     "overview": "/",
     "spend": "/spend/",
     "cache": "/cache/",
+    "chain": "/cache/chain/",
+    "recommendations": "/recommendations/",
     "what_if": "/what-if/",
+    "upload": "/upload/",
     "settings": "/settings/",
 }
 

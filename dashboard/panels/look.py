@@ -67,9 +67,7 @@ def present(data: dict[str, Any], ask: Ask) -> Content | None:
     )
 
 
-_NOTHING = (
-    "No cache that costs more than it saves, no hit rate that fell, nothing to gain from batch in this range."
-)
+_NOTHING = "No cache that costs more than it saves, no token hit rate that fell, nothing to gain from batch in this range."
 
 
 def _losing_caches(ask: Ask, dimension: str, rows: list[dict[str, Any]]) -> list[Card]:
@@ -95,7 +93,7 @@ def _losing_caches(ask: Ask, dimension: str, rows: list[dict[str, Any]]) -> list
 def _fallen_rates(
     ask: Ask, dimension: str, rows: list[dict[str, Any]], past: dict[str, dict[str, Any]]
 ) -> list[Card]:
-    """What the fall of a hit rate costs: the tokens no longer read × what each read token saves in this group."""
+    """What the fall of a token hit rate costs: the tokens no longer read × what each read token saves in this group."""
     cards = []
     for row in rows:
         name = shape.name_of(row[dimension])
@@ -115,7 +113,7 @@ def _fallen_rates(
         lost = fall * sum(int(row[meter]) for meter in cache.INPUT_METERS)
         cards.append(
             Card(
-                title="Hit rate fell in",
+                title="Token hit rate fell in",
                 subject=shape.shown(name),
                 text=f"{numbers.percent(before['token_hit_rate'])} to {numbers.percent(rate)} of input tokens came "
                 "from the cache.",
@@ -176,7 +174,7 @@ PANEL = Panel(
     help=(
         "Findings computed from this range alone, scaled to 30 days at the same rate; not a forecast.",
         "Green is what could be saved, red is what went up.",
-        "A cache that loses money: its net saving is negative. A fallen hit rate: tokens no longer read × what a read "
+        "A cache that loses money: its net saving is negative. A fallen token hit rate: tokens no longer read × what a read "
         "token saves there. Batch: the what-if at a quarter of standard traffic.",
     ),
     fetch=fetch,

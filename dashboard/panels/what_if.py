@@ -15,6 +15,7 @@ from dashboard.analysis.scenario import Scenario
 from dashboard.panels import scenario_knobs, shape, what_if_tables
 from dashboard.panels.base import PATHS, Ask, Content, Panel
 from dashboard.queries import classes, lanes, policy_effects
+from dashboard.queries.remembering import WHILE_TURNING_S
 from ingest.core.pricing import total
 
 DAYS_A_MONTH, MONTHS_A_YEAR = 30, Decimal(365) / 30
@@ -46,8 +47,10 @@ def fetch(ask: Ask) -> Turned:
 
 def turned(ask: Ask, scenario: Scenario) -> Turned:
     """The scenario with what it is applied to in this question."""
-    replayed = policy_effects.of(ask.filters, scenario.policy) if scenario.is_replayed else None
-    return Turned(scenario, lanes.log(ask.filters, scenario.dimensions), replayed)
+    replayed = (
+        policy_effects.of(ask.filters, scenario.policy, WHILE_TURNING_S) if scenario.is_replayed else None
+    )
+    return Turned(scenario, lanes.log(ask.filters, scenario.dimensions, WHILE_TURNING_S), replayed)
 
 
 def compared(data: Turned) -> what_if.Comparison:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from threading import Lock
 from typing import Any
 
 from psycopg import sql
 
 from dashboard.filters import TAG_PREFIX, Filters
 from dashboard.models import CallClass
-from dashboard.queries import database, freshness
+from dashboard.queries import database
+from dashboard.queries.remembering import WHILE_TURNING_S, Memory
 
 SAMPLE = 300_000  # events that are looked at: the latest whole days of the range up to so many
 FOLLOWED = Decimal("0.05")  # more follow-ups than this, and somebody sits there
@@ -21,9 +20,6 @@ SCHEDULED = Decimal("0.9")  # of the calls in two hours of the day: a timer
 FEWEST = 20
 MOST_CLASSES = 60
 _KEPT = 16
-
-_kept: OrderedDict[tuple[Any, ...], list[Evidence]] = OrderedDict()
-_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +59,14 @@ def remember(dimension: str, marks: dict[str, bool]) -> None:
         CallClass.objects.update_or_create(dimension=dimension, value=value, defaults={"can_wait": can_wait})
 
 
+_evidences: Memory[list[Evidence]] = Memory(_KEPT)
+
+
 def evidence(filters: Filters, dimension: str) -> list[Evidence]:
     """What the sample says about each class, remembered until the data change."""
-    start, end = filters.instants(database.reporting_zone())
-    fresh = freshness.state()
-    key = (dimension, start, end, fresh.data_version, fresh.last_fill_at)
-    with _lock:
-        if key in _kept:
-            return _kept[key]
-    found = _evidence(dimension, start, end)
-    with _lock:
-        _kept[key] = found
-        while len(_kept) > _KEPT:
-            _kept.popitem(last=False)
-    return found
+    asked = Filters(start=filters.start, end=filters.end)  # other filters do not matter
+    start, end = asked.instants(database.reporting_zone())
+    return _evidences.answer(asked, dimension, lambda: _evidence(dimension, start, end), WHILE_TURNING_S)
 
 
 def sample_days(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime] | None:

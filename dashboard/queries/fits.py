@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from threading import Lock
 from typing import Any
 
 from psycopg import sql
 
 from dashboard import pricebook
 from dashboard.filters import LANE_DIMENSIONS, Filters
-from dashboard.queries import database, freshness, quantities
+from dashboard.queries import database, quantities
+from dashboard.queries.remembering import WHILE_TURNING_S, Memory
 
 LISTED = 20
 _KEPT = 24
-
-_kept: OrderedDict[tuple[Any, ...], Fit] = OrderedDict()
-_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +39,19 @@ class Fit:
     largest: tuple[dict[str, Any], ...]
 
 
+_fits: Memory[Fit] = Memory(_KEPT)
+
+
 def fit(filters: Filters, source: str, target: str, growth: Decimal) -> Fit:
     """The question's requests of `source` ("*" = any model) at `target`; filters on labels are not applied."""
-    fresh = freshness.state()
     asked = Filters(
         start=filters.start,
         end=filters.end,
         where=tuple((name, values) for name, values in filters.where if name in LANE_DIMENSIONS),
     )
-    key = (asked, source, target, growth, fresh.data_version, fresh.last_fill_at)
-    with _lock:
-        if key in _kept:
-            return _kept[key]
-    found = _fit(asked, source, target, growth)
-    with _lock:
-        _kept[key] = found
-        while len(_kept) > _KEPT:
-            _kept.popitem(last=False)
-    return found
+    return _fits.answer(
+        asked, (source, target, growth), lambda: _fit(asked, source, target, growth), WHILE_TURNING_S
+    )
 
 
 def _fit(filters: Filters, source: str, target: str, growth: Decimal) -> Fit:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from threading import Lock
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from dashboard import pricebook
-from dashboard.analysis.log import Log
+from dashboard.analysis.log import CACHED, Log, Short
 from dashboard.filters import METER, FilterError, Filters
 from dashboard.pricebook import METERS
-from dashboard.queries import database, freshness
+from dashboard.queries import database
 from dashboard.queries import quantities as facts
+from dashboard.queries.remembering import Memory
+from ingest.core.short_prefixes import LADDER
 
 # In each web worker: the questions that people are turning knobs on. A row takes about 150 bytes.
 KEPT_LOGS = 12
 KEPT_ROWS = 250_000
-
-_kept: OrderedDict[tuple[Any, ...], Log] = OrderedDict()
-_lock = Lock()
 
 
 def quantities(filters: Filters, dimensions: Sequence[str] = ()) -> pd.DataFrame:
@@ -31,6 +27,11 @@ def quantities(filters: Filters, dimensions: Sequence[str] = ()) -> pd.DataFrame
     Columns: provider, platform, model, service_tier, speed, inference_geo, routing, outcome (text, "" = not
     known), prompt_step (tokens), day (a UTC date whose prices hold for the whole row), each of `dimensions` (text,
     "" = none), requests, the five token meters and web_search_requests (int64)."""
+    return _read(filters, dimensions)[0]
+
+
+def _read(filters: Filters, dimensions: Sequence[str]) -> tuple[pd.DataFrame, Short]:
+    """Those rows, and what of them belongs to requests with a short cached prefix."""
     if filters.values(METER):
         raise FilterError(METER, "a scenario prices whole requests: it cannot be limited to single meters")
     lanes = facts.lanes(filters)
@@ -44,7 +45,12 @@ def quantities(filters: Filters, dimensions: Sequence[str] = ()) -> pd.DataFrame
     )
     names, joins = plan.names()
     found = database.frame(
-        plan.query(database.statement("answer_classes", names=names, name_joins=joins)), plan.parameters
+        plan.query(
+            database.statement(
+                "answer_classes", short_prefixes=plan.short_prefixes(), names=names, name_joins=joins
+            )
+        ),
+        plan.parameters,
     )
     if len(found) > facts.MAX_GROUPS:
         raise facts.TooManyRows(facts.MAX_GROUPS)
@@ -52,30 +58,32 @@ def quantities(filters: Filters, dimensions: Sequence[str] = ()) -> pd.DataFrame
     found = found.merge(lanes, on="lane_id", sort=False)
     found["day"] = pd.Series([plan.price_days[period] for period in found["price_period"]], dtype=object)
     keys = [*facts.LANE_COLUMNS, "day", *dimensions]
-    return found.sort_values(keys, ignore_index=True)[[*keys, "requests", *METERS]]
-
-
-def log(filters: Filters, dimensions: Sequence[str] = ()) -> Log:
-    """The same as a Log, read once as long as neither the data nor the prices change."""
-    fresh = freshness.state()
-    key = (
-        filters.start,
-        filters.end,
-        filters.where,
-        tuple(dimensions),
-        fresh.data_version,
-        fresh.last_fill_at,
-        pricebook.current().version,
+    is_whole = found["below"] == 0
+    whole = found[is_whole].sort_values(keys, ignore_index=True)
+    # A raw model name has a lane of its own, so rows of one combination are told apart by the lane's number.
+    same = ["lane_id", "price_period", *dimensions]
+    part = found[~is_whole].merge(whole[same].assign(row=whole.index), on=same, sort=False)
+    short = Short(
+        part["row"].to_numpy(dtype="int64"),
+        np.searchsorted(LADDER, part["below"].to_numpy(dtype="int64")),
+        part[["requests", *CACHED]].to_numpy(dtype="int64"),
     )
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
-    found = Log.of(quantities(filters, dimensions), dimensions)
-    with _lock:
-        _kept[key] = found
-        while len(_kept) > KEPT_LOGS or (
-            len(_kept) > 1 and sum(len(each.key) for each in _kept.values()) > KEPT_ROWS
-        ):
-            _kept.popitem(last=False)
-    return found
+    return whole[[*keys, "requests", *METERS]], short
+
+
+_logs: Memory[Log] = Memory(KEPT_LOGS, weigh=lambda each: len(each.key), heaviest=KEPT_ROWS)
+
+
+def log(filters: Filters, dimensions: Sequence[str] = (), steady_s: float = 0.0) -> Log:
+    """The same as a Log, remembered (see `Memory`)."""
+    return _logs.answer(
+        filters,
+        tuple(dimensions),
+        lambda: _log(filters, dimensions),
+        steady_s,
+    )
+
+
+def _log(filters: Filters, dimensions: Sequence[str]) -> Log:
+    whole, short = _read(filters, dimensions)
+    return Log.of(whole, dimensions, short=short)

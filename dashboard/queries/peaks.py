@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from threading import Lock
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from psycopg import sql
 
 from dashboard.analysis import limits
 from dashboard.filters import TAG_PREFIX, Filters
-from dashboard.queries import database, freshness
+from dashboard.queries import database
 from dashboard.queries import quantities as facts
+from dashboard.queries.remembering import WHILE_TURNING_S, Memory
 from ingest.core.pricing import METERS
 from ingest.models import LabelSet
 
@@ -24,9 +24,6 @@ MEASURES = ("requests", "input", "output")
 # Batch has a queue of its own, fast mode and priority have buckets of their own.
 COUNTED_TIERS = frozenset({"", "standard", "default", "auto", "standard_only"})
 _KEPT = 8
-
-_kept: OrderedDict[tuple[Any, ...], Minutes] = OrderedDict()
-_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +39,19 @@ class Minutes:
     hours: tuple[datetime, ...]
 
 
+_busy: Memory[Minutes] = Memory(_KEPT)
+
+
 def minutes(filters: Filters, dimensions: Sequence[str] = ()) -> Minutes:
     """The busy minutes of the provider's own API in the range, remembered until the data change.
 
     Other filters than those on models are not applied: limits are the organisation's."""
-    fresh = freshness.state()
     start, end = filters.instants(database.reporting_zone())
     models = filters.values("model")
-    key = (start, end, models, tuple(dimensions), fresh.data_version, fresh.last_fill_at)
-    with _lock:
-        if key in _kept:
-            return _kept[key]
     asked = Filters(start=filters.start, end=filters.end, where=(("model", models),) if models else ())
-    found = _minutes(asked, tuple(dimensions), start, end)
-    with _lock:
-        _kept[key] = found
-        while len(_kept) > _KEPT:
-            _kept.popitem(last=False)
-    return found
+    return _busy.answer(
+        asked, tuple(dimensions), lambda: _minutes(asked, tuple(dimensions), start, end), WHILE_TURNING_S
+    )
 
 
 def _minutes(
@@ -72,7 +64,7 @@ def _minutes(
             lanes["platform"], lanes["service_tier"], lanes["speed"], strict=True
         )
     ]
-    lanes = lanes[counted].reset_index(drop=True)
+    lanes = lanes[np.array(counted, dtype=bool)].reset_index(drop=True)
     bounds: dict[str, Any] = {"start": start, "end": end, "lanes": lanes["lane_id"].tolist()}
     classes = {
         lane: limits.class_of(model) for lane, model in zip(lanes["lane_id"], lanes["model"], strict=True)

@@ -2,53 +2,37 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from decimal import Decimal
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from dashboard import pricebook
 from dashboard.analysis.replayed import INPUTS, Replayed
-from dashboard.filters import METER, FilterError, Filters
-from dashboard.queries import freshness, request_log
+from dashboard.filters import Filters
+from dashboard.queries import replayed
+from dashboard.queries.remembering import Memory
 from ingest.core.cache.bill import EXACT_BASIS, Bill, observed
 from ingest.core.cache.compare import evaluate
 from ingest.core.cache.estimate import estimate, estimate_ends
 from ingest.core.cache.log import CacheLog
 from ingest.core.cache.policies import Policy, parse_policy
+from ingest.core.cache.reuse import ReuseTable
 from ingest.core.pricing import EXACT, total
 
 # What the page offers beside "observed" and "off"; the API takes any policy that the engine knows.
 OFFERED = ("5m", "1h", "5m+3pings", "1h+1ping")
 MOST_REQUESTS = 100_000  # more are answered from some of their sessions: a slider's first move waits for this
 _PLACES = 18
-_KEPT = 24
-
-_kept: OrderedDict[tuple[Any, ...], Replayed | None] = OrderedDict()
-_lock = Lock()
 
 
-def of(filters: Filters, policy: str) -> Replayed | None:
-    """The policy replayed on the question's requests, remembered until data or prices change; None without any.
+_effects: Memory[Replayed | None] = Memory(replayed.KEPT)
+
+
+def of(filters: Filters, policy: str, steady_s: float = 0.0) -> Replayed | None:
+    """The policy replayed on the question's requests, remembered (see `Memory`); None without any request.
 
     `policy` is a name that the engine knows. Reads single events, so a month whose events are gone is not in it."""
-    if filters.values(METER):
-        raise FilterError(METER, "a replay is of whole requests: it cannot be limited to single meters")
-    fresh = freshness.state()
-    version = (fresh.data_version, fresh.last_fill_at, pricebook.current().version)
-    key = (filters.start, filters.end, filters.where, policy, *version)
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
-    found = _replayed(filters, policy)
-    with _lock:
-        _kept[key] = found
-        while len(_kept) > _KEPT:
-            _kept.popitem(last=False)
-    return found
+    return _effects.answer(filters, policy, lambda: _replayed(filters, policy), steady_s)
 
 
 def is_known(policy: str) -> bool:
@@ -61,11 +45,11 @@ def is_known(policy: str) -> bool:
 
 
 def _replayed(filters: Filters, policy: str) -> Replayed | None:
-    requests = request_log.load(filters, MOST_REQUESTS, prompt_steps=False)
+    requests = replayed.load(filters, MOST_REQUESTS, prompt_steps=False)
     if not len(requests.log):
         return None
-    asked = parse_policy(policy)
-    bill, before = evaluate(requests.log, [asked])[0], observed(requests.log)
+    asked, table = parse_policy(policy), replayed.reuse_table(requests.log)
+    bill, before = evaluate(requests.log, [asked], table)[0], observed(requests.log)
     models = requests.labels("model")
     shares: dict[str, tuple[Decimal, Decimal, Decimal, Decimal]] = {}
     extra: dict[str, Decimal] = {}
@@ -80,7 +64,11 @@ def _replayed(filters: Filters, policy: str) -> Replayed | None:
         shares[str(model)] = (EXACT.subtract(Decimal(1), total(parts)), parts[0], parts[1], parts[2])
         extra[str(model)] = _share(int(bill.pings[at].sum()), whole)
     return Replayed(
-        policy, shares, extra, _error(requests.log, asked, bill), _basis(requests.log, requests.sampled)
+        policy,
+        shares,
+        extra,
+        _error(requests.log, asked, bill, table),
+        _basis(requests.log, requests.sampled),
     )
 
 
@@ -94,13 +82,13 @@ def _share(part: int, whole: int) -> Decimal:
     return EXACT.scaleb(Decimal(part * 10**_PLACES // whole), -_PLACES)
 
 
-def _error(log: CacheLog, policy: Policy, bill: Bill) -> Decimal | None:
+def _error(log: CacheLog, policy: Policy, bill: Bill, table: ReuseTable) -> Decimal | None:
     """Half width of the estimated part's range, as a share of the whole input bill; None on the exact basis."""
     guessed = log.where(~log.has_prefix)
     if bill.basis == EXACT_BASIS or not len(guessed) or not bill.input_list_cost:
         return None
-    middle = estimate(guessed, [policy])[0].input_list_cost
-    ends = [end.input_list_cost for end in estimate_ends(guessed, [policy])[0]]
+    middle = estimate(guessed, [policy], table)[0].input_list_cost
+    ends = [end.input_list_cost for end in estimate_ends(guessed, [policy], table)[0]]
     width = max(abs(end - middle) for end in ends)
     return (width / bill.input_list_cost).quantize(Decimal("0.001"))
 

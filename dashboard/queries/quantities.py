@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -14,6 +14,7 @@ from psycopg import sql
 from dashboard import pricebook
 from dashboard.filters import LANE_DIMENSIONS, SESSION, TAG_PREFIX, FilterError, Filters, is_dimension
 from dashboard.queries import database
+from ingest.core.short_prefixes import LADDER
 from ingest.core.timegrain import HOUR, floor_hour, local_day_start
 
 LANE_COLUMNS = (
@@ -39,6 +40,7 @@ QUANTITIES = (
     "thinking_tokens",
     "web_search_requests",
 )
+_LABEL_JOIN = sql.SQL("JOIN label_groups ON label_groups.id = facts.label_set_id")
 # Rows that are read into memory for one answer.
 MAX_GROUPS = 400_000
 
@@ -67,6 +69,26 @@ def lanes(filters: Filters) -> pd.DataFrame:
     return database.frame(
         database.statement("lanes", conditions=sql.SQL(" AND ").join(conditions)), parameters
     )
+
+
+class _Facts(NamedTuple):
+    """Where one kind of fact is kept: its rollups, and the statements that read them and events."""
+
+    hour: str
+    day: str
+    lane_day: str
+    of_rollups: str
+    of_events: str
+
+
+_QUANTITIES = _Facts("rollup_hour", "rollup_day", "rollup_lane_day", "facts_rollup", "facts_event")
+_SHORT_PREFIXES = _Facts(
+    "rollup_short_prefix_hour",
+    "rollup_short_prefix",
+    "rollup_lane_short_prefix",
+    "short_rollup",
+    "short_event",
+)
 
 
 @dataclass
@@ -105,7 +127,6 @@ class Plan:
     def query(self, answer: sql.Composable) -> sql.Composed:
         """The whole statement: the quantities, and what `answer` (a SELECT from `grouped`) makes of them."""
         nothing = sql.SQL("")
-        join = sql.SQL("JOIN label_groups ON label_groups.id = facts.label_set_id")
         return database.statement(
             "quantities",
             label_groups=self._label_groups() if self.uses_labels else nothing,
@@ -114,7 +135,7 @@ class Plan:
             label_group=sql.SQL("label_groups.label_group" if self.label_names else "0"),
             session_key=sql.SQL("facts.session_key" if SESSION in self.dims else "0"),
             facts=sql.SQL("\nUNION ALL\n").join(self._facts()),
-            label_join=join if self.uses_labels else nothing,
+            label_join=_LABEL_JOIN if self.uses_labels else nothing,
             conditions=sql.SQL(" AND ").join([sql.SQL("TRUE"), *self._conditions()]),
             answer=answer,
         )
@@ -140,6 +161,19 @@ class Plan:
             conditions.append(sql.SQL("facts.label_set_id IN ({} WHERE {})").format(sets, wanted))
         return sql.SQL(" AND ").join([sql.SQL("TRUE"), *conditions])
 
+    def short_prefixes(self) -> sql.Composed:
+        """The same facts about requests with a short cached prefix alone: a common table expression, `short_prefixes`,
+        that stands beside `grouped`."""
+        return database.statement(
+            "short_prefixes",
+            price_period=self.price_period(sql.SQL("facts.moment")),
+            label_group=sql.SQL("label_groups.label_group" if self.label_names else "0"),
+            session_key=sql.SQL("facts.session_key" if SESSION in self.dims else "0"),
+            facts=sql.SQL("\nUNION ALL\n").join(self._facts(_SHORT_PREFIXES)),
+            label_join=_LABEL_JOIN if self.uses_labels else sql.SQL(""),
+            conditions=sql.SQL(" AND ").join([sql.SQL("TRUE"), *self._conditions()]),
+        )
+
     def names(self) -> tuple[sql.Composable, sql.Composable]:
         """Columns and joins that turn the group numbers of `priced` back into texts."""
         columns: list[sql.Composable] = []
@@ -156,33 +190,37 @@ class Plan:
 
     # --- what is read ---------------------------------------------------------------------------------------
 
-    def _facts(self) -> list[sql.Composable]:
+    def _facts(self, kind: _Facts = _QUANTITIES) -> list[sql.Composable]:
         """The coarsest tables that answer exactly: whole days, else whole hours, else events at the ragged
         ends.
         """
         start, end = self.start, self.end
         if self.uses_sessions:
-            return [self._part("event", start, end)]
+            return [self._part(kind, "event", start, end)]
         whole_days = all(at is None or self._begins_day(at) for at in (start, end))
         if whole_days and self.grain != "hour":
-            return [self._part("rollup_day" if self.uses_labels else "rollup_lane_day", start, end)]
+            return [self._part(kind, kind.day if self.uses_labels else kind.lane_day, start, end)]
         inner_start = start if start is None or self._begins_bucket(start) else floor_hour(start) + HOUR
         inner_end = end if end is None or self._begins_bucket(end) else floor_hour(end)
         if inner_start is not None and inner_end is not None and inner_start >= inner_end:
-            return [self._part("event", start, end)]
-        parts: list[sql.Composable] = [self._part("rollup_hour", inner_start, inner_end)]
+            return [self._part(kind, "event", start, end)]
+        parts: list[sql.Composable] = [self._part(kind, kind.hour, inner_start, inner_end)]
         if inner_start != start:
-            parts.append(self._part("event", start, inner_start))
+            parts.append(self._part(kind, "event", start, inner_start))
         if inner_end != end:
-            parts.append(self._part("event", inner_end, end))
+            parts.append(self._part(kind, "event", inner_end, end))
         return parts
 
-    def _part(self, table: str, start: datetime | None, end: datetime | None) -> sql.Composed:
+    def _part(
+        self, kind: _Facts, table: str, start: datetime | None, end: datetime | None
+    ) -> sql.Composed:
         moment = sql.Identifier("occurred_at" if table == "event" else "bucket_start")
         always = sql.SQL("TRUE")
         return database.statement(
-            "facts_event" if table == "event" else "facts_rollup",
+            kind.of_events if table == "event" else kind.of_rollups,
             table=sql.Identifier(table),
+            steps=sql.Literal(list(LADDER)),
+            longest=sql.Literal(LADDER[-1]),
             start_condition=always
             if start is None
             else sql.SQL("{} >= {}").format(moment, self.parameter(start)),

@@ -6,26 +6,22 @@ question with more requests than `MOST_REQUESTS` is answered from some of its se
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
-from dashboard import pricebook
 from dashboard.filters import METER, FilterError, Filters
-from dashboard.queries import freshness, request_log
+from dashboard.queries import request_log
+from dashboard.queries.remembering import Memory
 from dashboard.queries.request_log import RequestLog
 from ingest.core.cache.compare import Comparison, compare
+from ingest.core.cache.log import CacheLog
 from ingest.core.cache.policies import STANDARD, Policy
+from ingest.core.cache.reuse import DEFAULT_REUSE, ReuseTable, calibrate
 
 MOST_REQUESTS = 400_000  # some ten seconds of work, and some hundred megabytes
 KEPT = 16
-
-Answer = TypeVar("Answer")
-_kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,10 @@ class Compared:
     sampled: Decimal
     step_premium: Decimal
     unpriced: list[dict[str, Any]]
+    reuse: ReuseTable  # what estimates rest on
+
+
+_compared: Memory[Compared] = Memory(KEPT)
 
 
 def policies(filters: Filters, asked: Sequence[Policy] = STANDARD, most: int = MOST_REQUESTS) -> Compared:
@@ -43,10 +43,19 @@ def policies(filters: Filters, asked: Sequence[Policy] = STANDARD, most: int = M
 
     def work() -> Compared:
         requests = load(filters, most, prompt_steps=False)
-        comparison = compare(requests.log, asked)
-        return Compared(comparison, requests.sampled, requests.step_premium, unpriced(requests))
+        table = reuse_table(requests.log)
+        comparison = compare(requests.log, asked, table)
+        return Compared(comparison, requests.sampled, requests.step_premium, unpriced(requests), table)
 
-    return remembered(("policies", most, tuple(asked)), filters, work)
+    return _compared.answer(filters, (most, tuple(asked)), work)
+
+
+def reuse_table(log: CacheLog) -> ReuseTable:
+    """How much of a prefix is used again after a gap: measured on the requests of the log that carry prefix lists, and
+    from public traces where those are too few.
+    """
+    known = log.has_prefix
+    return calibrate(log.where(known)) if known.any() else DEFAULT_REUSE
 
 
 def unpriced(requests: RequestLog) -> list[dict[str, Any]]:
@@ -62,20 +71,3 @@ def load(filters: Filters, most: int, prompt_steps: bool) -> RequestLog:
     if filters.values(METER):
         raise FilterError(METER, "a replay is of whole requests: it cannot be limited to single meters")
     return request_log.load(filters, most, prompt_steps)
-
-
-def remembered(kind: tuple[Any, ...], filters: Filters, work: Callable[[], Answer]) -> Answer:
-    """The answer to this kind of question, worked out once for as long as data and prices stay."""
-    fresh = freshness.state()
-    version = (fresh.data_version, fresh.last_fill_at, pricebook.current().version)
-    key = (*kind, filters.start, filters.end, filters.where, *version)
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]  # type: ignore[no-any-return]  # the kind in the key tells its type
-    answer = work()
-    with _lock:
-        _kept[key] = answer
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    return answer

@@ -53,6 +53,9 @@ class PoliciesAnswer(Schema):
     best_per_chain: dict[str, Any] = Field(description="Each session with the policy that suits it best.")
     floor: dict[str, str]
     captured_share: str | None
+    reuse: dict[str, Any] | None = Field(
+        description="What estimates rest on: the share of a prompt that is used again, by gap, with its range."
+    )
     unpriced: list[dict[str, Any]]
     freshness: Freshness
     price_version: str

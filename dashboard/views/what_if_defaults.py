@@ -9,8 +9,10 @@ from decimal import Decimal
 import numpy as np
 
 from dashboard import numbers, pricebook
+from dashboard.filters import METER
 from dashboard.panels.base import Ask
 from dashboard.queries import lanes
+from dashboard.queries.remembering import WHILE_TURNING_S
 from ingest.core.pricing import METERS, ZERO, cost
 
 NAMED = 3  # multiples beside a slider; more are "and others"
@@ -37,7 +39,10 @@ class Usual:
 
 def usual(ask: Ask) -> Usual:
     """Read off the quantities that the scenario is applied to."""
-    log, book = lanes.log(ask.filters), pricebook.current()
+    log, book = (
+        lanes.log(ask.filters.without(METER, every=True), steady_s=WHILE_TURNING_S),
+        pricebook.current(),
+    )
     sums = np.zeros((len(log.keys), log.counts.shape[1]), dtype="int64")
     np.add.at(sums, log.key, log.counts)
     multiples: dict[str, Counter[Decimal]] = {meter: Counter() for meter in METERS[1:4]}

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 
 from dashboard import numbers, pricebook
 from dashboard.analysis import tokenizers
-from dashboard.filters import TAG_PREFIX
+from dashboard.filters import METER, TAG_PREFIX
 from dashboard.panels import shape
 from dashboard.panels.base import Ask
 from dashboard.panels.scenario_knobs import (
@@ -22,6 +22,7 @@ from dashboard.panels.scenario_knobs import (
     is_batch_dimension,
 )
 from dashboard.queries import classes, labels, lanes, policy_effects
+from dashboard.queries.remembering import WHILE_TURNING_S
 from dashboard.views.what_if_defaults import Usual, usual
 from ingest.core.pricing import total
 
@@ -274,7 +275,9 @@ def _calls(ask: Ask, dimension: str) -> tuple[CallChoice, ...]:
 
 def _cost_shares(ask: Ask, dimension: str) -> dict[str, Decimal]:
     book = pricebook.current()
-    log = lanes.log(ask.filters, () if dimension == "model" else (dimension,))
+    log = lanes.log(
+        ask.filters.without(METER, every=True), () if dimension == "model" else (dimension,), WHILE_TURNING_S
+    )
     vectors = [book.vector(*key) for key in log.keys]
     sums: dict[str, Decimal] = {}
     values = log.labels.get(dimension)

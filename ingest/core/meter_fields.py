@@ -95,7 +95,7 @@ def keys_seen(value: Mapping[str, Any], limit: int = 12) -> str:
     return ", ".join(keys) + (", ..." if len(value) > limit else "") if keys else "none"
 
 
-def count(holder: Mapping[str, Any], key: str, path: str) -> int:
+def count(holder: Mapping[str, Any], key: str, path: str, most: int = MAX_COUNT) -> int:
     """A token count: null and missing are 0; a float or a numeric string is refused, it hides a bug."""
     value = holder.get(key)
     if value is None:
@@ -103,10 +103,15 @@ def count(holder: Mapping[str, Any], key: str, path: str) -> int:
     where = f"{path}.{key}" if path else key
     if type(value) is not int:
         raise MeterError(Reason.INVALID_TYPE, where, f"{where} must be an integer, not {kind_of(value)}")
+    return in_range(value, where, most)
+
+
+def in_range(value: int, where: str, most: int = MAX_COUNT) -> int:
+    """The count, if it is one: from 0 to `most`. Raises MeterError with the number."""
     if value < 0:
         raise MeterError(Reason.NEGATIVE_COUNT, where, f"{where} is {shown(value)}, below zero")
-    if value > MAX_COUNT:
-        raise MeterError(Reason.COUNT_TOO_LARGE, where, f"{where} is {shown(value)}, above {MAX_COUNT}")
+    if value > most:
+        raise MeterError(Reason.COUNT_TOO_LARGE, where, f"{where} is {shown(value)}, above {most}")
     return value
 
 

@@ -12,7 +12,7 @@ from ingest.core.errors import Reason
 from ingest.core.events import FLAG_TIME_IMPUTED, UsageEvent
 from ingest.core.meter_fields import MAX_MODEL, MAX_WORD, MeterError, clean_text, kind_of
 from ingest.formats._base import ParseContext, read_time
-from ingest.formats._canonical import MAX_ID
+from ingest.formats._limits import MAX_ID
 
 _PLATFORM_BY_PREFIX = (("msg_bdrk_", "bedrock"), ("msg_vrtx_", "vertex"))
 _TIME_KEYS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
@@ -117,7 +117,7 @@ def read_time(value: object, where: str) -> datetime:
         raise MeterError(Reason.INVALID_TYPE, where, f"{where} must be a string holding an RFC 3339 time")
     try:
         moment = msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter: half a surrogate pair
         detail = f"{where} is not an RFC 3339 time such as 2026-03-02T10:15:00Z"
         raise MeterError(Reason.INVALID_TIME, where, detail) from None
     if moment.tzinfo is None:
@@ -135,6 +135,22 @@ def read_time(value: object, where: str) -> datetime:
 def rejection(index: int, error: MeterError, event_id: str = "") -> Rejection:
     """The rejection that a failed row becomes."""
     return Rejection(index, error.reason, error.field, error.detail, event_id)
+
+
+def read_each(
+    values: Iterable[tuple[int, bytes | msgspec.Raw | Rejection]],
+    read: Callable[[bytes | msgspec.Raw], Iterable[Item]],
+    id_of: Callable[[bytes | msgspec.Raw], str] = lambda raw: "",
+) -> Iterator[Item]:
+    """The items of each value, or why it was refused; `id_of` names a call of which nothing else could be read."""
+    for index, raw in values:
+        if isinstance(raw, Rejection):
+            yield raw
+            continue
+        try:
+            yield from read(raw)
+        except MeterError as error:
+            yield rejection(index, error, id_of(raw))
 
 
 def quiet_decode(raw: bytes | msgspec.Raw) -> object:

@@ -12,10 +12,8 @@ from ingest.core.events import FLAG_FINAL, PrefixBlock, UsageEvent
 from ingest.core.meter_fields import MAX_COUNT, MAX_MODEL, MAX_WORD, MeterError, clean_text, count, kind_of
 from ingest.core.meters import read_usage
 from ingest.formats._base import Item, events_of, quiet_decode, read_time, rejection
+from ingest.formats._limits import MAX_ID, MAX_PREFIX, MAX_PREFIX_ID, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS
 
-MAX_ID = 256
-MAX_TAGS, MAX_TAG_NAME, MAX_TAG_VALUE = 32, 64, 256
-MAX_PREFIX, MAX_PREFIX_ID = 512, 128
 ROUTINGS = ("", "global", "regional")
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from ingest.core.errors import Reason
 from ingest.core.events import FLAG_FINAL, FLAG_TIME_IMPUTED, FLAG_TTL_UNKNOWN, UsageEvent
-from ingest.core.meter_fields import MAX_WORD, Metered, MeterError, Part, kind_of, split_writes
+from ingest.core.meter_fields import MAX_WORD, Metered, MeterError, Part, in_range, kind_of, split_writes
 from ingest.core.reported import MAX_AMOUNT, MAX_REPORTED_COUNT, Reported, ReportedCost, ReportedUsage
 from ingest.formats._anthropic import stop_reason_of
 from ingest.formats._base import ParseContext, events_of, read_time
@@ -191,11 +191,7 @@ def _sum(point: Point) -> int:
         raise MeterError(
             Reason.INVALID_TYPE, TOKENS, f"{TOKENS} must be a whole number, not {kind_of(value)}"
         )
-    if value < 0:
-        raise MeterError(Reason.NEGATIVE_COUNT, TOKENS, f"{TOKENS} is below zero")
-    if value > MAX_REPORTED_COUNT:
-        raise MeterError(Reason.COUNT_TOO_LARGE, TOKENS, f"{TOKENS} is above {MAX_REPORTED_COUNT}")
-    return value
+    return in_range(value, TOKENS, MAX_REPORTED_COUNT)
 
 
 def _amount(point: Point) -> Decimal:

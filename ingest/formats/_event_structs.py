@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from ingest.core.events import PrefixBlock
 from ingest.core.meter_fields import MAX_COUNT, MAX_MODEL, MAX_WORD
-from ingest.formats._canonical import (
+from ingest.formats._limits import (
     MAX_ID,
     MAX_PREFIX,
     MAX_PREFIX_ID,

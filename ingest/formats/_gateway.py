@@ -20,7 +20,7 @@ from ingest.core.errors import Reason, Rejection
 from ingest.core.meter_fields import MAX_COUNT, MeterError, count, kind_of
 from ingest.core.model_ids import MAKERS, platform_name
 from ingest.formats._base import EARLIEST_YEAR, LATEST_YEAR, BadBody, Item, quiet_decode, rejection
-from ingest.formats._canonical import MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS
+from ingest.formats._limits import MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS
 from ingest.formats._lines import BOM, UNREADABLE, json_values
 from ingest.formats._mapping_rows import is_empty
 from ingest.formats._peek import peek

@@ -19,6 +19,7 @@ WINDOW = 1 << 20  # how much of an array is looked at at once; a file that fits 
 UNSURE_CHARS = 32
 BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\r\n"
+NUMBER_CHARS = "0123456789+-.eE"
 # What the parser raises for bytes that are no JSON, or not of the type that was asked for.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -225,8 +226,8 @@ class _Window:
                 raise _Broken("")
             try:
                 _, end = _extent(self.text, self.at)
-                if self.ended and end == len(self.text) and begin not in '"[{':
-                    raise _Broken("")  # a number that may have gone on
+                if self.ended and begin not in '"[{' and not self.text[end:].strip(NUMBER_CHARS):
+                    raise _Broken("")  # a number that may have gone on: 1, or 1e, of 1e16
                 if self.ended or end < len(self.text) - UNSURE_CHARS:
                     found = self.text[self.at : end].encode("utf-8", "surrogateescape")
                     self.at = end

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ingest.core.meter_fields import kind_of
-from ingest.formats._canonical import MAX_TAG_NAME, MAX_TAGS
+from ingest.formats._limits import MAX_TAG_NAME, MAX_TAGS
 
 Kind = Literal["time", "text", "count", "duration"]
 

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from ingest.core.errors import Reason
 from ingest.core.events import FLAG_FINAL, UsageEvent
-from ingest.core.meter_fields import MAX_COUNT, MAX_MODEL, MAX_WORD, MeterError, clean_text, kind_of, shown
+from ingest.core.meter_fields import MAX_COUNT, MAX_MODEL, MAX_WORD, MeterError, clean_text, in_range, kind_of
 from ingest.formats._base import EARLIEST_YEAR, LATEST_YEAR, BadBody, Item, ParseContext, events_of, rejection
 from ingest.formats._by_total import Counts, metered
-from ingest.formats._canonical import MAX_ID, MAX_TAG_VALUE
+from ingest.formats._limits import MAX_ID, MAX_TAG_VALUE
 from ingest.formats._mapping import TARGETS, Mapping, problems
 
 NO_VALUE = frozenset({"", "null", "none", "nan", "\\n", "n/a", "nat", "<na>"})
@@ -192,11 +192,7 @@ class _RowReader:
                 else ""
             )
             raise MeterError(Reason.INVALID_TYPE, where, f"{where} must be a whole number, not {kind}{hint}")
-        if value < 0:
-            raise MeterError(Reason.NEGATIVE_COUNT, where, f"{where} is {shown(value)}, below zero")
-        if value > MAX_COUNT:
-            raise MeterError(Reason.COUNT_TOO_LARGE, where, f"{where} is {shown(value)}, above {MAX_COUNT}")
-        return value
+        return in_range(value, where)
 
     def _count_of_text(self, text: str) -> int | None:
         text = self.number(text)

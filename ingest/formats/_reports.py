@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 from ingest.core.errors import Reason, Rejection
-from ingest.core.meter_fields import MeterError, keys_seen, kind_of, shown
+from ingest.core.meter_fields import MeterError, count, keys_seen, kind_of
 from ingest.core.reported import (
     AMOUNT_PLACES,
     MAX_AMOUNT,
@@ -108,18 +108,7 @@ def bucket(row: Row, start: str = "starting_at", end: str = "ending_at") -> tupl
 
 def sum_of(holder: Row, key: str, path: str = "") -> int:
     """A reported sum: null and missing are 0. It may be far larger than a count of one call."""
-    value = holder.get(key)
-    if value is None:
-        return 0
-    where = f"{path}.{key}" if path else key
-    if type(value) is not int:
-        raise MeterError(Reason.INVALID_TYPE, where, f"{where} must be an integer, not {kind_of(value)}")
-    if value < 0:
-        raise MeterError(Reason.NEGATIVE_COUNT, where, f"{where} is {shown(value)}, below zero")
-    if value > MAX_REPORTED_COUNT:
-        detail = f"{where} is {shown(value)}, above {MAX_REPORTED_COUNT}"
-        raise MeterError(Reason.COUNT_TOO_LARGE, where, detail)
-    return value
+    return count(holder, key, path, MAX_REPORTED_COUNT)
 
 
 def optional_sum(holder: Row, key: str, path: str = "") -> int | None:

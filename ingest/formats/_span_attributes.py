@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ingest.core.errors import Reason
-from ingest.core.meter_fields import MAX_COUNT, MAX_MODEL, MeterError, clean_text, kind_of, shown
-from ingest.formats._canonical import MAX_ID, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS
+from ingest.core.meter_fields import MAX_COUNT, MAX_MODEL, MeterError, clean_text, in_range, kind_of
+from ingest.formats._limits import MAX_ID, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS
 from ingest.formats._otlp import Attributes
 
 # What resource detectors write about a machine or a process: it names no spender, and every restart would be a new
@@ -54,11 +54,7 @@ def count_of(attributes: Attributes, name: str) -> int:
         value = int(value)
     if type(value) is not int:
         raise MeterError(Reason.INVALID_TYPE, name, f"{name} must be a whole number, not {kind_of(value)}")
-    if value < 0:
-        raise MeterError(Reason.NEGATIVE_COUNT, name, f"{name} is {shown(value)}, below zero")
-    if value > MAX_COUNT:
-        raise MeterError(Reason.COUNT_TOO_LARGE, name, f"{name} is {shown(value)}, above {MAX_COUNT}")
-    return value
+    return in_range(value, name)
 
 
 def milliseconds(attributes: Attributes, name: str, factor: int = 1) -> int | None:

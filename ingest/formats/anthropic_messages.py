@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Raw, Struct
 
-from ingest.core.errors import Reason, Rejection
+from ingest.core.errors import Reason
 from ingest.core.events import FLAG_FINAL, FLAG_TIME_IMPUTED, UsageEvent
 from ingest.core.meter_fields import MeterError, keys_seen, kind_of
 from ingest.core.meters import read_usage
 from ingest.formats._anthropic import call, model_of, served_by_content, stop_reason_of, text_of, time_of
-from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, rejection
+from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, read_each
 from ingest.formats._lines import json_values
 from ingest.formats._peek import peek
 
@@ -96,14 +96,7 @@ def _typed(raw: bytes | Raw) -> Message:
 
 
 def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
-    for index, raw in json_values(stream):
-        if isinstance(raw, Rejection):
-            yield raw
-            continue
-        try:
-            yield from read_message(raw, context)
-        except MeterError as error:
-            yield rejection(index, error, id_of(raw))
+    return read_each(json_values(stream), lambda raw: read_message(raw, context), id_of)
 
 
 def id_of(raw: bytes | Raw) -> str:

@@ -12,12 +12,12 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Raw, Struct
 
-from ingest.core.errors import Reason, Rejection
+from ingest.core.errors import Reason
 from ingest.core.events import UsageEvent
 from ingest.core.meter_fields import MeterError, keys_seen, kind_of
 from ingest.core.meters_bedrock import is_converse
 from ingest.formats._anthropic import text_of
-from ingest.formats._base import Format, Item, ParseContext, quiet_decode, rejection
+from ingest.formats._base import Format, Item, ParseContext, quiet_decode, read_each
 from ingest.formats._bedrock import UNREADABLE, read_answer
 from ingest.formats._lines import json_values
 from ingest.formats._peek import peek
@@ -75,14 +75,7 @@ def _typed(raw: bytes | Raw) -> _Record:
 
 
 def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
-    for index, raw in json_values(stream):
-        if isinstance(raw, Rejection):
-            yield raw
-            continue
-        try:
-            yield from _read(raw, context)
-        except MeterError as error:
-            yield rejection(index, error, _id_of(raw))
+    return read_each(json_values(stream), lambda raw: _read(raw, context), _id_of)
 
 
 def _id_of(raw: bytes | Raw) -> str:

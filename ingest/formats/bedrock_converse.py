@@ -16,12 +16,12 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Raw, Struct
 
-from ingest.core.errors import Reason, Rejection
+from ingest.core.errors import Reason
 from ingest.core.events import FLAG_FINAL, FLAG_TIME_IMPUTED, UsageEvent
 from ingest.core.meter_fields import MAX_MODEL, MeterError, keys_seen, kind_of
 from ingest.core.meters import read_usage
 from ingest.formats._anthropic import text_of, time_of
-from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, read_time, rejection
+from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, read_each, read_time
 from ingest.formats._bedrock import UNREADABLE, Answer, read_answer, take_converse_event
 from ingest.formats._lines import json_values
 from ingest.formats._peek import peek
@@ -188,14 +188,7 @@ def _header_date(text: str) -> datetime | None:
 
 def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
     reader = ConverseReader(context)
-    for index, value in json_values(stream):
-        if isinstance(value, Rejection):
-            yield value
-            continue
-        try:
-            yield from reader.read(bytes(value))
-        except MeterError as error:
-            yield rejection(index, error)
+    return read_each(json_values(stream), lambda raw: reader.read(bytes(raw)))
 
 
 def _sniff(head: bytes) -> int:

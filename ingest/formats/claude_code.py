@@ -20,7 +20,7 @@ from ingest.core.meter_fields import MeterError, kind_of
 from ingest.core.meters import outcome_of, read_usage
 from ingest.formats._anthropic import call, model_of, served_by_content, stop_reason_of, text_of
 from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, read_time, rejection
-from ingest.formats._canonical import MAX_TAG_VALUE
+from ingest.formats._limits import MAX_TAG_VALUE
 from ingest.formats._lines import BOM, MAX_LINE_BYTES, UNREADABLE, problem_of
 from ingest.formats._peek import peek
 

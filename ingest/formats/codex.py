@@ -175,8 +175,11 @@ class _Session:
         return read_time(value, "timestamp")
 
     def _identity(self, timestamp: object, last: Vector, total: Vector) -> str:
-        """The running total names a call within its turn; a call without one is named by its time."""
-        place = self.turn or self.owner
+        """The running total names a call within its turn; a call without one is named by its time.
+
+        So is one of a file that names neither turn nor session: its file's name is not known to every way in.
+        """
+        place = self.turn or (self.owner if self.named else timestamp)
         if total:
             return f"codex:{place}:{_text(total)}/{_text(last)}"
         return f"codex:{place}:{timestamp}/{_text(last)}"

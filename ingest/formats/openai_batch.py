@@ -8,10 +8,10 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Raw, Struct
 
-from ingest.core.errors import Reason, Rejection
+from ingest.core.errors import Reason
 from ingest.core.meter_fields import MeterError, kind_of
-from ingest.formats._base import Format, Item, ParseContext, quiet_decode, rejection
-from ingest.formats._canonical import MAX_TAG_VALUE
+from ingest.formats._base import Format, Item, ParseContext, quiet_decode, read_each
+from ingest.formats._limits import MAX_TAG_VALUE
 from ingest.formats._lines import UNREADABLE, json_values
 from ingest.formats._openai import Body, id_of, read_body
 from ingest.formats._openai_files import sniffer
@@ -75,14 +75,7 @@ def _typed(raw: bytes | Raw) -> _Line:
 
 
 def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
-    for index, raw in json_values(stream):
-        if isinstance(raw, Rejection):
-            yield raw
-            continue
-        try:
-            yield from _line(raw, context)
-        except MeterError as error:
-            yield rejection(index, error, id_of(raw))
+    return read_each(json_values(stream), lambda raw: _line(raw, context), id_of)
 
 
 def _score(value: Mapping[str, Any]) -> int:

@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ingest.core import model_ids
-from ingest.core.errors import Reason, Rejection
+from ingest.core.errors import Reason
 from ingest.core.events import FLAG_FINAL, UsageEvent
 from ingest.core.meter_fields import MAX_MODEL, MeterError, keys_seen, kind_of, shown
 from ingest.core.meters import read_usage
 from ingest.formats._anthropic import model_of, text_of
-from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, read_time, rejection
+from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, read_each, read_time
 from ingest.formats._bedrock import UNREADABLE, milliseconds
 from ingest.formats._lines import json_values
 from ingest.formats._peek import peek
@@ -179,14 +179,7 @@ def _time(value: object) -> datetime:
 
 
 def _parse(stream: BinaryIO, context: ParseContext) -> Iterator[Item]:
-    for index, raw in json_values(stream):
-        if isinstance(raw, Rejection):
-            yield raw
-            continue
-        try:
-            yield from _read(raw, context)
-        except MeterError as error:
-            yield rejection(index, error)
+    return read_each(json_values(stream), lambda raw: _read(raw, context))
 
 
 def _sniff(head: bytes) -> int:

@@ -1,4 +1,4 @@
-"""The gap rollups, as written in `sql/0006_cache_tuning.sql`."""
+"""The rollups of gaps and of short prefixes, as written in `sql/0006_cache_tuning.sql`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(
-            SQL.read_text(encoding="utf-8"), reverse_sql="DROP TABLE rollup_gap, rollup_lane_gap, gap_state;"
+            SQL.read_text(encoding="utf-8"),
+            reverse_sql="DROP TABLE rollup_gap, rollup_lane_gap, gap_state,"
+            " rollup_short_prefix_hour, rollup_short_prefix, rollup_lane_short_prefix;",
         )
     ]

@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 
 from django.conf import settings
 
+from ingest.bodies import GZIP_MAGIC
 from ingest.finding import find_files
-from ingest.importing import GZIP_MAGIC, Reading, import_stream
+from ingest.importing import Reading, import_stream
 from ingest.models import PulledFile, PulledSource
 from ingest.pulling.steps import Step
 

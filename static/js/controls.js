@@ -46,11 +46,15 @@
     if (copy && !navigator.clipboard) {  // plain HTTP from another machine: select it, so that one key copies
       getSelection().selectAllChildren($("pre", copy.parentElement));
     } else if (copy) {
-      navigator.clipboard.writeText($("pre", copy.parentElement).textContent).then(() => {
+      const text = $("pre", copy.parentElement).textContent;
+      navigator.clipboard.writeText(text.startsWith("/") ? location.origin + text : text).then(() => {
         copy.textContent = "copied";
         setTimeout(() => { copy.textContent = "copy"; }, 1500);
       });
     }
+    const door = target.closest('a[href="#how"]');  // an amount: what it points at may be folded
+    const behind = door && document.getElementById(door.hash.slice(1));
+    if (behind) behind.closest("details").open = true;
     const row = target.closest("tr[data-href]");
     if (row && !target.closest("a, button, input, summary") && !getSelection().toString()) location.assign(row.dataset.href);
   });
@@ -64,15 +68,18 @@
     const listed = $('input[type="checkbox"]', knob);
     if (input === slider && listed) listed.checked = false;
     const output = $("output", knob);
-    if (listed && listed.checked) output.textContent = "as listed";
+    if (listed && listed.checked) output.textContent = slider.dataset.rest;
     else if (slider.dataset.unit === "%") output.textContent = `${Math.round(Number(slider.value) * 100)} %`;
+    else if (slider.dataset.unit === "$") output.textContent = `$${Number(slider.value).toFixed(2)}`;
     else output.textContent = `${Number(slider.value).toFixed(2)}×`;
     slider.setAttribute("aria-valuetext", output.textContent);
   });
   // New data redraws the panels, but not one that someone has opened something in.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const cause = event.detail.requestConfig && event.detail.requestConfig.triggeringEvent;
-    if (cause && cause.type === "new-data" && $("details[open]", event.target)) event.preventDefault();
+    const looking = event.target.closest("[data-look-again]");
+    const redrawn = looking ? looking.closest("section") : cause && cause.type === "new-data" ? event.target : null;
+    if (redrawn && $("details[open]", redrawn)) event.preventDefault();
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches && event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();

@@ -49,7 +49,8 @@ def _empty() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "TRUNCATE event, event_prefix, event_identity, dirty_bucket, fill_state, rollup_hour, rollup_day,"
-            " rollup_lane_day, rollup_gap, rollup_lane_gap, gap_state, reported_usage, reported_cost, ledger_entry"
+            " rollup_lane_day, rollup_short_prefix_hour, rollup_short_prefix, rollup_lane_short_prefix,"
+            " rollup_gap, rollup_lane_gap, gap_state, reported_usage, reported_cost, ledger_entry"
         )
 
 

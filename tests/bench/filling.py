@@ -84,7 +84,10 @@ def _floor() -> float:
 
 def _fill() -> float:
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE rollup_hour, rollup_day, rollup_lane_day")
+        cursor.execute(
+            "TRUNCATE rollup_hour, rollup_day, rollup_lane_day,"
+            " rollup_short_prefix_hour, rollup_short_prefix, rollup_lane_short_prefix"
+        )
         cursor.execute("INSERT INTO dirty_bucket VALUES (%s, now())", [HOUR])
     started = time.perf_counter()
     done = fill_due()

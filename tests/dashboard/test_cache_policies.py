@@ -64,6 +64,7 @@ def test_policies_and_floors_of_one_prefix_by_hand(ask: Ask) -> None:
         "never_forgets": D("1.55"),
     }
     assert (body["basis"], body["requests"], body["exact_requests"], body["sampled"]) == ("exact", 4, 4, "1")
+    assert body["reuse"] is None
     assert D(body["observed"]["input_list_cost"]) == D("5")
     assert D(body["captured_share"]) == (D(4) - 5) / (D(4) - D("3.2"))  # worse than no cache at all
 

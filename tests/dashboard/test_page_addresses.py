@@ -12,7 +12,8 @@ from dashboard.panels import REGISTRY
 from tests.support.builders import make_event, settle
 from tests.support.pages import signed_in
 
-PATHS = ["/", "/spend/", "/cache/", "/what-if/", "/settings/", *(f"/panels/{slug}/" for slug in REGISTRY)]
+PAGES = ["/", "/spend/", "/cache/", "/recommendations/", "/what-if/", "/settings/"]
+PATHS = [*PAGES, *(f"/panels/{slug}/" for slug in REGISTRY)]
 NAMES = [
     "start",
     "end",

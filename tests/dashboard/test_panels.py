@@ -12,8 +12,13 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
+from dashboard.decisions import follow_scenario
+from dashboard.filters import Filters
+from dashboard.models import SavedScenario
 from dashboard.panels import REGISTRY
 from dashboard.panels.run import forget_answers
+from ingest.accept import accept
+from ingest.core.reported import ReportedUsage
 from tests.support.builders import T0, at, make_event, settle
 from tests.support.pages import RANGE, signed_in, stat, states_of, table_rows, text_of
 
@@ -66,7 +71,14 @@ def test_every_panel_has_help_and_an_empty_state(slug: str) -> None:
 @pytest.mark.parametrize("slug", SHOWN)
 def test_every_panel_shows_data(slug: str, client: Client) -> None:
     two_models()
-    response = client.get(f"/panels/{slug}/?{RANGE}")
+    start, end = at(hours=-10), at(hours=14)
+    accept(
+        [ReportedUsage(kind="report", provider="anthropic", start=start, end=end, output_tokens=5)], "reports"
+    )
+    follow_scenario("batch", {"batch_share": "0.5"}, Decimal(1), Filters(), ("", ""))
+    SavedScenario.objects.create(name="half in batch", knobs={"batch_share": "0.5"})
+    swap = "swap1_from=claude-sonnet-4-6&swap1_to=claude-opus-4-6"
+    response = client.get(f"/panels/{slug}/?{RANGE}&{swap}&page=what_if")
     assert response.status_code == 200
     assert states_of(response) == {slug: "data"}
 

@@ -10,7 +10,7 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
 
-from ingest.bodies import BadEncoding, BodyTooLarge, read_body
+from ingest.bodies import BadEncoding, BodyTooLarge, opened, read_body
 
 LIMIT = 10_000
 
@@ -41,6 +41,15 @@ def test_a_body_of_exactly_the_limit_is_taken() -> None:
 def test_a_gzip_bomb_stops_at_the_limit() -> None:
     with pytest.raises(BodyTooLarge):
         read(gzip.compress(b"0" * 50_000_000), "gzip")
+
+
+def test_a_file_that_is_gzipped_itself_is_opened_within_the_limit_and_any_other_is_left_alone() -> None:
+    assert opened(gzip.compress(b"x" * 500), LIMIT) == b"x" * 500
+    assert opened(b"{}", LIMIT) == b"{}" and opened(b"", LIMIT) == b""
+    with pytest.raises(BodyTooLarge):
+        opened(gzip.compress(b"0" * 50_000_000), LIMIT)
+    with pytest.raises(BadEncoding, match="ends in the middle"):
+        opened(gzip.compress(b"x" * 900)[:-12], LIMIT)
 
 
 def chunked(body: bytes, terminated: bool = True) -> WSGIRequest:

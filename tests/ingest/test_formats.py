@@ -15,7 +15,9 @@ import pytest
 from ingest import formats
 from ingest.core.errors import Reason, Rejection
 from ingest.core.events import FLAG_FINAL, FLAG_OUTPUT_INCOMPLETE, UsageEvent
+from ingest.core.meter_fields import MeterError
 from ingest.formats import BadBody, ParseContext
+from ingest.formats._base import read_time
 from ingest.formats.events import parse_body
 
 WIRE = Path(__file__).parent.parent / "wire"
@@ -224,7 +226,9 @@ def test_an_unpaired_surrogate_or_nul_refuses_its_row_and_not_its_neighbours() -
     )
     items = parse_body(rows.encode())
     assert [
-        item.id if isinstance(item, UsageEvent) else (item.index, item.reason, item.field) for item in items
+        item.id if isinstance(item, UsageEvent) else (item.index, item.reason, item.field)
+        for item in items
+        if isinstance(item, UsageEvent | Rejection)
     ] == [
         "a",
         (1, Reason.INVALID_VALUE, "id"),
@@ -290,6 +294,12 @@ def test_a_row_that_breaks_a_rule_is_refused_with_its_reason_and_field(
 
 def test_a_naive_time_is_refused_with_the_fix() -> None:
     assert "append Z" in only_rejection(row(occurred_at="2026-03-02T10:15:00")).detail
+
+
+def test_half_a_surrogate_pair_is_no_time_and_no_crash() -> None:
+    with pytest.raises(MeterError) as caught:
+        read_time("\udc80026-07-02 01:00:00", "ChargePeriodEnd")
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_TIME, "ChargePeriodEnd")
 
 
 def test_a_rejection_names_the_id_and_both_numbers_but_no_payload() -> None:

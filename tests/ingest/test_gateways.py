@@ -275,6 +275,16 @@ def test_sessions_that_count_the_same_are_still_two() -> None:
     assert copied[0].id == first[0].id
 
 
+def test_a_session_that_does_not_name_itself_is_known_by_its_times_and_not_by_the_name_of_its_file() -> None:
+    body = "\n".join(map(json.dumps, lines("", None, [10])[1:])).encode()
+
+    def ids(file_name: str) -> list[str]:
+        items = formats.get("codex").parse(BytesIO(body), ParseContext(CONTEXT.default_time, file_name))
+        return [item.id for item in items if isinstance(item, UsageEvent)]
+
+    assert ids("a/rollout.jsonl") == ids("") == ids("b/other.jsonl") != []
+
+
 # --------------------------------------------------------------------------------------------------- the helpers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,8 @@ from ingest.models import PulledSource, ReportedCost, ReportedUsage
 from ingest.pulling import admin_reports, sources
 from ingest.pulling.run import claim, pull_due
 from tests.support.admin_api_stub import AdminApi, serving
+from tests.support.pages import body_of, signed_in
+from tests.support.tables import rows
 
 pytestmark = pytest.mark.django_db
 
@@ -228,6 +231,47 @@ def test_the_key_lies_encrypted_in_the_table() -> None:
     source = add()
     sealed = bytes(PulledSource.objects.get(pk=source.pk).secret or b"")
     assert sealed and b"right" not in sealed and b"sk-ant" not in sealed
+
+
+def every_cell() -> str:
+    """Everything that the database holds, as text, bytes as hexadecimal digits."""
+    tables = rows("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
+    return "\n".join(str(text) for (name,) in tables for (text,) in rows(f"SELECT t::text FROM {name} t"))
+
+
+def test_a_key_is_in_no_table_no_log_and_no_page_whatever_happened_to_it(
+    api: AdminApi, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    browser = signed_in()
+    admin = {"kind": "anthropic_admin", "name": "admin", "every_minutes": "60", "begin": BEGIN.isoformat()}
+    said = body_of(browser.post("/settings/pulled/", {"action": "add", "key": api.key, **admin}, follow=True))
+    PulledSource.objects.update(due_at=clock())  # the page goes by the real time
+    api.plan = [(503, {}), (429, {"Retry-After": "60"}), (302, {"Location": api.url}), (401, {})]
+    troubles = set()
+    for _ in range(100):
+        minutes(clock, 1)
+        trouble = PulledSource.objects.get().last_error
+        if trouble not in troubles:
+            said += body_of(browser.get("/settings/")) + body_of(browser.get("/"))
+        troubles.add(trouble)
+    source = PulledSource.objects.get()
+    for word in ("503", "wait 60 seconds", "302", "401"):
+        assert any(word in trouble for trouble in troubles), f"no answer was met with {word}"
+    again = {"action": "key", "source": source.pk, "key": api.key}
+    said += body_of(browser.post("/settings/pulled/", again, follow=True))
+    PulledSource.objects.update(due_at=clock())
+    minutes(clock, 10)
+    assert usage_days() == api.usage
+    held = every_cell()
+    assert "anthropic_admin" in held and source.name in said, "the search sees what is there"
+    for secret in (
+        api.key,
+        api.key.removeprefix("sk-ant-"),
+        api.key.encode().hex(),
+        b64encode(api.key.encode()).decode(),
+    ):
+        assert secret not in held + said + caplog.text
 
 
 @pytest.mark.parametrize(

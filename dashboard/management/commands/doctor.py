@@ -5,32 +5,30 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
 from dashboard import preparation
+from dashboard.management.commands._doctor_duties import gap_days, pulled_sources, reports, uploads
+from dashboard.management.commands._finding import Finding
 
 LATE_S = 60  # beat nudges every two seconds; a minute means that nobody fills
 LITTLE_SPACE = 1_000_000_000
 
 
-class Finding(NamedTuple):
-    """One line of the report. `advice` says what to do, and is empty when all is well."""
-
-    text: str
-    advice: str = ""
-
-
 class Command(BaseCommand):
-    help = "Check the database, worker, broker, ledger and disk, and say what to do. Exit code 1 if anything is wrong."
+    help = (
+        "Check the database, worker, broker, uploads, pulled sources, reports, ledger and disk, and say what to do."
+        " Exit code 1 if anything is wrong."
+    )
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         wrong = 0
-        for check in (database, tables, broker, worker, partitions, ledger, reporting_zone, disk):
+        for check in CHECKS:
             for finding in outcome(check):
                 wrong += bool(finding.advice)
                 mark = "wrong" if finding.advice else "ok   "
@@ -185,3 +183,19 @@ def disk() -> Iterator[Finding]:
         yield Finding(text, "Make room, set EVENT_RETENTION_MONTHS, or move BREAKEVEN_HOME to a larger disk.")
     else:
         yield Finding(text)
+
+
+CHECKS = (
+    database,
+    tables,
+    broker,
+    worker,
+    gap_days,
+    uploads,
+    pulled_sources,
+    reports,
+    partitions,
+    ledger,
+    reporting_zone,
+    disk,
+)

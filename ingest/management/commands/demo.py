@@ -10,8 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ingest.accept import Receipt, accept
 from ingest.demo import events
+from ingest.demo_reports import Reports
 from ingest.fill import fill_due
 from ingest.models import LedgerEntry
+from ingest.prices import load_pricebook
 
 SOURCE = "demo"
 ROWS_PER_BATCH = 5_000
@@ -33,12 +35,15 @@ class Command(BaseCommand):
                 "Use another BREAKEVEN_HOME for a demo, or say --beside-real-data.",
                 returncode=2,
             )
-        stream = iter(events(datetime.now(UTC)))
+        now = datetime.now(UTC)
+        reports = Reports(load_pricebook())
+        stream = reports.watch(events(now))
         receipt = Receipt()
         while batch := list(itertools.islice(stream, ROWS_PER_BATCH)):
             receipt.add(accept(batch, SOURCE))
+        said = accept(reports.rows(now), SOURCE)
         filled = fill_due()
         self.stdout.write(
             f"Demo data: {receipt.stored:,} events stored, {receipt.duplicate:,} were there already;"
-            f" {filled.hours:,} hours filled."
+            f" {said.stored:,} rows reported by providers; {filled.hours:,} hours filled."
         )
