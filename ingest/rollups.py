@@ -52,7 +52,7 @@ class Shape:
     @classmethod
     def of(cls, key: Iterable[str], sums: Iterable[str]) -> Shape:
         key, sums = tuple(key), tuple(sums)
-        types = {name: "integer" for name in key} | {"bucket_start": "timestamptz"}
+        types = dict.fromkeys(key, "integer") | {"bucket_start": "timestamptz"}
         return cls(key, sums, FixedWidth({**types, **dict.fromkeys(sums, "bigint")}))
 
 

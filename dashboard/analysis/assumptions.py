@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from dashboard.analysis import tokenizers
 from dashboard.analysis.replayed import Replayed
 from dashboard.analysis.scenario import ANY, OBSERVED, Scenario, Shares, Swap
+from dashboard.analysis.streams import TooShort
 from dashboard.analysis.what_if import Comparison
 from ingest.core.pricebook import PriceBook
 from ingest.core.pricing import as_text
+from ingest.core.short_prefixes import undecided
 
 
 def assumptions(
@@ -23,8 +24,9 @@ def assumptions(
         return
     yield "Token counts are those that were logged; nobody is assumed to use more or less because a price changes."
     yield from _prices(scenario)
-    for swap in scenario.swaps:
-        yield _swap(swap, result, book)
+    for number, swap in enumerate(scenario.swaps):
+        yield _swap(swap, book)
+        yield from _short_prefixes(swap, [each for each in result.too_short if each.swap == number])
     yield from _cache(scenario, replayed)
     yield from _routing(scenario)
     yield from _batch(scenario)
@@ -70,25 +72,49 @@ def _prices(scenario: Scenario) -> Iterator[str]:
         yield f"Discount: {_shares(scenario.discounts)} off every token price; web searches keep theirs."
 
 
-def _swap(swap: Swap, result: Comparison, book: PriceBook) -> str:
+def _swap(swap: Swap, book: PriceBook) -> str:
     source = "any model" if swap.source == ANY else swap.source
     target = book.model(swap.target)
     growth = tokenizers.growth(swap.source, swap.target) if swap.token_growth is None else swap.token_growth
-    minimum = target.min_cacheable_tokens(date.max) if target else None
     of = "" if swap.of.dimension == ANY else f" of {swap.of.text}"
     parts = [
         f"{_percent(swap.share)} of {source}{of} goes to {swap.target}",
-        f"{as_text(growth)} tokens for one"
+        "as many tokens as is published for each pair of models (about 30 % more across the 4.7 line)"
+        if swap.source == ANY and swap.token_growth is None
+        else f"{as_text(growth)} tokens for one"
         + (" (published: about 30 % across the 4.7 line)" if growth != 1 else ""),
         "as many calls and turns as before",
     ]
-    if minimum:
-        parts.append(
-            f"prefixes under {minimum:,} tokens would not be cached there, which token sums cannot show"
-        )
     if target and target.context_window:
-        parts.append(f"prompts known to exceed {target.context_window:,} tokens stay")
+        parts.append(
+            f"prompts that by themselves are known to exceed {target.context_window:,} tokens stay, and those that "
+            "exceed them only with their answer, or by less than prompt-size steps tell, are listed but move"
+        )
     return "; ".join(parts) + "."
+
+
+def _short_prefixes(swap: Swap, found: Sequence[TooShort]) -> Iterator[str]:
+    """What the other model does not cache, by its minimum and the token growth."""
+    for each in found:
+        grown = "" if each.growth == 1 else f" at {as_text(each.growth)} tokens for one"
+        what = (
+            f"{each.requests:,} of these calls have a cached prefix under it, {each.tokens:,} tokens as logged, which "
+            "are sent uncached"
+            if each.tokens
+            else "no cached prefix of these calls is under it for sure"
+        )
+        unsure = undecided(each.minimum, each.growth)
+        yield (
+            f"{swap.target} caches from {each.minimum:,} tokens{grown}: {what}."
+            + (
+                f" Prefixes of {unsure[0]:,} to {unsure[1] - 1:,} tokens stay cached, as token sums "
+                "cannot tell which of them are too short."
+                if unsure
+                else ""
+            )
+        )
+    if found:
+        yield "What was not cached as logged is not cached at another model either, even if that caches shorter prefixes."
 
 
 def _cache(scenario: Scenario, replayed: Replayed | None) -> Iterator[str]:

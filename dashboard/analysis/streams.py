@@ -161,9 +161,9 @@ class Run:
             if lane.model == swap.target or swap.source not in (ANY, lane.model):
                 fits[at] = False
             elif window is not None and lane.prompt_step and _outgrows(lane, swap, window):
-                self._keep(
-                    "model swap", at, f"prompts over {lane.prompt_step:,} tokens do not fit into {window:,}"
-                )
+                grown = "" if _growth(lane.model, swap) == ONE else " after token growth"
+                reason = f"prompts over {lane.prompt_step:,} tokens do not fit into {window:,}{grown}"
+                self._keep("model swap", at, reason)
                 fits[at] = False
             elif self._swap_lane(lane, swap.target, day) is None:
                 self._keep("model swap", at, f"{swap.target} has no price there")

@@ -65,7 +65,7 @@ def _sentence(judged: Judged) -> str:
     if fit.minimum:
         parts.append(
             f"{numbers.count(fit.too_short)} have a cached prefix under {numbers.count(fit.minimum)} tokens, which "
-            f"would not be cached there ({numbers.tokens(fit.too_short_tokens)} tokens)"
+            f"is not cached there ({numbers.tokens(fit.too_short_tokens)} tokens)"
         )
     return f"{parts[0]} {', '.join(parts[1:])}."
 
@@ -77,7 +77,8 @@ PANEL = Panel(
         "Prompt and output of every request, times the token growth, beside the other model's context window; and its "
         "cached prefix beside the shortest that the other model caches. Read from single events of the range.",
         "The scenario keeps calls whose prompt is known from the rollups to exceed the window; those in between are "
-        "only listed here, and are still counted at the other model.",
+        "only listed here, and are still counted at the other model. It sends cached prefixes that are too short there "
+        "uncached, exactly at a token growth of 1, 1.3 or 0.77; at others it leaves those that may be long enough.",
     ),
     fetch=fetch,
     present=present,

@@ -67,7 +67,7 @@ def present(data: dict[str, Any], ask: Ask) -> Content | None:
     )
 
 
-_NOTHING = "No cache that costs more than it saves, no token hit rate that fell, nothing to gain from batch in this range."
+_NOTHING = "No cache that costs more than it saves, no fallen token hit rate, nothing to gain from batch in this range."
 
 
 def _losing_caches(ask: Ask, dimension: str, rows: list[dict[str, Any]]) -> list[Card]:
@@ -174,8 +174,8 @@ PANEL = Panel(
     help=(
         "Findings computed from this range alone, scaled to 30 days at the same rate; not a forecast.",
         "Green is what could be saved, red is what went up.",
-        "A cache that loses money: its net saving is negative. A fallen token hit rate: tokens no longer read × what a read "
-        "token saves there. Batch: the what-if at a quarter of standard traffic.",
+        "A cache that loses money: its net saving is negative. A fallen token hit rate: tokens no longer read × what a "
+        "read token saves there. Batch: the what-if at a quarter of standard traffic.",
     ),
     fetch=fetch,
     present=present,

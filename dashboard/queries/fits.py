@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -24,9 +24,9 @@ class Fit:
 
     requests          looked at
     too_large         prompt and output together over the other model's context window, after token growth
-    too_short         with a cached prefix that is under the other model's minimum, and so would not be cached there
-    too_short_tokens  tokens of those prefixes
-    window, minimum   the other model's limits; None = not published
+    too_short         with a cached prefix that is under the other model's minimum on its day, after token growth
+    too_short_tokens  tokens of those prefixes, as logged
+    window, minimum   the other model's limits (the minimum at the end of the range); None = not published
     largest           up to LISTED of the too large: occurred_at, model, session_id, prompt_tokens, output_tokens
     """
 
@@ -60,7 +60,9 @@ def _fit(filters: Filters, source: str, target: str, growth: Decimal) -> Fit:
     wanted = lanes[(lanes["model"] == source) | (source == "*")]
     model = pricebook.current().model(target)
     window = model.context_window if model else None
-    minimum = model.min_cacheable_tokens((end or datetime.now(UTC)).date()) if model else None
+    last = (end or datetime.now(UTC)).date()
+    minimum = model.min_cacheable_tokens(last) if model else None
+    dated = model.minimum_tokens if model else ()
     always = sql.SQL("TRUE")
     row = database.row(
         database.statement(
@@ -75,7 +77,12 @@ def _fit(filters: Filters, source: str, target: str, growth: Decimal) -> Fit:
             "end": end,
             "growth": growth,
             "window": window if window is not None else 2**62,
-            "minimum": minimum or 0,
+            "minimums": [int(each.amount) for each in dated] or [0],
+            "changes": [
+                datetime.combine(each.effective_from, time(), UTC)
+                for each in dated[1:]
+                if each.effective_from
+            ],
         },
     )
     counts = {name: int(row[name]) for name in ("requests", "too_large", "too_short", "too_short_tokens")}

@@ -211,9 +211,7 @@ class Plan:
             parts.append(self._part(kind, "event", inner_end, end))
         return parts
 
-    def _part(
-        self, kind: _Facts, table: str, start: datetime | None, end: datetime | None
-    ) -> sql.Composed:
+    def _part(self, kind: _Facts, table: str, start: datetime | None, end: datetime | None) -> sql.Composed:
         moment = sql.Identifier("occurred_at" if table == "event" else "bucket_start")
         always = sql.SQL("TRUE")
         return database.statement(

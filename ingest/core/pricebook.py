@@ -242,6 +242,7 @@ class PriceBook:
             days.add(file.refusal_free_from)
             days.update(_changes(file.web_search))
             for model in file.models:
+                days.update(_changes(model.minimum_tokens))
                 for row in model.rows:
                     days.add(row.effective_to)
                     if not row.open_to_past:

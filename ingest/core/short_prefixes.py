@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from functools import lru_cache
 
 # Where prefixes begin to be cacheable: the published minimums (512, 1024, 2048, 4096), and the prefixes that reach them
@@ -16,7 +16,8 @@ def needed(minimum: int, growth: Decimal) -> int:
     """The shortest prefix, in tokens as logged, that reaches `minimum` tokens after growth."""
     if growth <= 0:
         return 0
-    return int((Decimal(minimum) / growth).to_integral_value(ROUND_CEILING))
+    numerator, denominator = growth.as_integer_ratio()
+    return -(-minimum * denominator // numerator)
 
 
 @lru_cache(maxsize=1024)

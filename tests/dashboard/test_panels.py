@@ -254,7 +254,7 @@ def test_a_fallen_hit_rate_is_worth_a_look(client: Client) -> None:
         ]
     )
     # Half of a million tokens no longer read, at $2.70 a million saved by reading, over three days: $13.50 per 30 days.
-    assert "Hit rate fell in search $13.50" in text_of(client.get(f"/panels/worth-a-look/?{RANGE}"))
+    assert "Token hit rate fell in search $13.50" in text_of(client.get(f"/panels/worth-a-look/?{RANGE}"))
 
 
 def test_where_no_workspace_is_known_the_next_label_is_ranked(client: Client) -> None:

@@ -15,7 +15,7 @@ from ingest import fill, interning, ledger, partitions, rollups
 from ingest.core.events import PrefixBlock, UsageEvent
 from ingest.fill import fill_due, fill_once
 from tests.support.builders import T0, at, make_event, send, settle
-from tests.support.tables import rollup, rows
+from tests.support.tables import rollup, rows, short_prefixes
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +39,39 @@ def test_every_row_of_both_rollups_and_no_other() -> None:
         "SELECT bucket_start, label_set_id, requests, requests_with_read, output_tokens FROM rollup_lane_day"
     )
     assert rows(without_labels) == [(day, 0, 3, 1, 30)]
+
+
+def test_short_cached_prefixes_are_summed_by_the_step_they_stay_under() -> None:
+    settle(
+        [
+            make_event(
+                "a", workspace_id="search", cache_read_input_tokens=1000, cache_write_1h_input_tokens=23
+            ),
+            make_event("b", workspace_id="search", cache_read_input_tokens=1024, occurred_at=at(minutes=59)),
+            make_event("c", workspace_id="support", cache_write_5m_input_tokens=800, occurred_at=at(hours=1)),
+            make_event("none", workspace_id="search"),
+            make_event("long", workspace_id="search", cache_read_input_tokens=5320),
+        ]
+    )
+    ten, eleven, day = T0, at(hours=1), datetime(2026, 3, 2, tzinfo=UTC)
+    below_1024, below_1330 = (1024, "search", 1, 1000, 0, 23), (1330, "search", 1, 1024, 0, 0)
+    support = (1024, "support", 1, 0, 800, 0)
+    assert short_prefixes("rollup_short_prefix_hour") == [
+        (ten, *below_1024),
+        (ten, *below_1330),
+        (eleven, *support),
+    ]
+    assert short_prefixes("rollup_short_prefix") == [(day, *below_1024), (day, *support), (day, *below_1330)]
+    lane_rows = "SELECT label_set_id, below, requests, cache_read_input_tokens FROM rollup_lane_short_prefix"
+    assert rows(f"{lane_rows} ORDER BY below") == [(0, 1024, 2, 1000), (0, 1330, 1, 1024)]
+
+
+def test_a_prefix_that_grows_long_leaves_no_short_row_behind() -> None:
+    settle([make_event("m1", cache_read_input_tokens=700, flags=0)])
+    assert len(short_prefixes("rollup_short_prefix")) == 1
+    settle([make_event("m1", cache_read_input_tokens=7000)])
+    for table in ("rollup_short_prefix_hour", "rollup_short_prefix", "rollup_lane_short_prefix"):
+        assert rows(f"SELECT count(*) FROM {table}") == [(0,)]
 
 
 def test_filling_twice_equals_filling_once() -> None:
@@ -141,6 +174,7 @@ deliveries = st.lists(
             event_id=st.sampled_from([f"m{i}" for i in range(8)]),
             occurred_at=moments,
             output_tokens=st.integers(0, 9),
+            cache_read_input_tokens=st.sampled_from([0, 600, 4095, 4096, 9000]),
             model=st.sampled_from(["claude-sonnet-4-6", "claude-opus-4-6", "nobody-knows"]),
             workspace_id=st.sampled_from(["", "w"]),
         ),
@@ -167,15 +201,24 @@ def test_any_interleaving_of_deliveries_and_fills_equals_one_pass(
                 fill_once(data.draw(st.integers(1, 3)))
         fill_due()
         grown = rollup("rollup_hour"), rollup("rollup_day")
+        short = short_prefixes("rollup_short_prefix_hour"), short_prefixes("rollup_short_prefix")
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE rollup_hour, rollup_day, rollup_lane_day, dirty_bucket")
+            cursor.execute(
+                "TRUNCATE rollup_hour, rollup_day, rollup_lane_day, dirty_bucket,"
+                " rollup_short_prefix_hour, rollup_short_prefix, rollup_lane_short_prefix"
+            )
         fill.mark_everything_due()
         fill_due()
         assert (rollup("rollup_hour"), rollup("rollup_day")) == grown
+        assert short == (short_prefixes("rollup_short_prefix_hour"), short_prefixes("rollup_short_prefix"))
         summed = rows("SELECT coalesce(sum(requests), 0), coalesce(sum(output_tokens), 0) FROM event")
         for table in ("rollup_hour", "rollup_day", "rollup_lane_day"):
             query = f"SELECT coalesce(sum(requests), 0), coalesce(sum(output_tokens), 0) FROM {table}"
             assert rows(query) == summed
+        tokens = "coalesce(sum(cache_read_input_tokens), 0), coalesce(sum(requests), 0)"
+        of_events = rows(f"SELECT {tokens} FROM event WHERE cache_read_input_tokens BETWEEN 1 AND 5319")
+        for table in ("rollup_short_prefix_hour", "rollup_short_prefix", "rollup_lane_short_prefix"):
+            assert rows(f"SELECT {tokens} FROM {table}") == of_events
         transaction.set_rollback(True)
 
 

@@ -33,6 +33,7 @@ FILES = [
     for path in sorted(WIRE.glob("*/*"))
     if not path.name.endswith(".expected.json") and path.parent.name in formats.all_formats()
 ]
+TABLES = [path for path in FILES if path.suffix in (".csv", ".tsv")]
 NAMES = sorted({path.parent.name for path in FILES})
 BODIES = {name: [path.read_bytes() for path in FILES if path.parent.name == name] for name in NAMES}
 # Formats whose rows are lines or elements of their own: a row without counts is refused at its place.
@@ -46,6 +47,10 @@ CUTS = 24  # places a file is cut at, outside the long tests
 BROKEN: tuple[object, ...] = (
     None, True, "", "x" * 5000, "1", -1, 10**40, 1.5, 1e300, [], {}, [1], {"a": {"b": []}}, "\0", "\ud800",
     "2026-13-45T99:00:00Z", "0001-01-01T00:00:00+23:59",
+)  # fmt: skip
+BROKEN_CELLS = (
+    b"", b"\x80", b'"', b"-1", b"9" * 5000, b"1e999", b"nan", b"NULL", b"\0", b"{", b"2026-13-45T99:00:00Z",
+    "\u0663".encode(),
 )  # fmt: skip
 JSON = st.recursive(
     st.none()
@@ -244,6 +249,18 @@ def _tries(documents: list[Any], most: int) -> Iterator[Any]:
 def test_a_broken_field_is_survived(name: str) -> None:
     for document in _tries(DOCUMENTS[name], 400):
         parse(name, _framed(name, document))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_a_broken_cell_is_survived(path: Path) -> None:
+    lines = path.read_bytes().split(b"\n")
+    delimiter = max(b",;\t", key=lines[0].count)
+    for n, line in enumerate(lines[:2]):  # the header and a row
+        cells = line.split(bytes([delimiter]))
+        for at, cell in enumerate(cells):
+            for broken in (*BROKEN_CELLS, b"\x80" + cell, cell + b"\x00", cell * 2):
+                changed = bytes([delimiter]).join([*cells[:at], broken, *cells[at + 1 :]])
+                parse(path.parent.name, b"\n".join([*lines[:n], changed, *lines[n + 1 :]]))
 
 
 @pytest.mark.fuzz

@@ -24,6 +24,15 @@ def rollup(table: str) -> list[tuple[Any, ...]]:
     )
 
 
+def short_prefixes(table: str) -> list[tuple[Any, ...]]:
+    """Every row of a rollup of short prefixes, by text labels instead of ids."""
+    return rows(
+        f"SELECT bucket_start, below, workspace_id, requests, cache_read_input_tokens, cache_write_5m_input_tokens,"
+        f" cache_write_1h_input_tokens FROM {table} JOIN lane ON lane.id = lane_id"
+        f" JOIN label_set ON label_set.id = label_set_id ORDER BY 1, 2, 3, lane.model"
+    )
+
+
 def ledger() -> tuple[int, int, int, int, int]:
     """received, stored, merged, duplicate, rejected over everything."""
     return rows(

@@ -1,21 +1,23 @@
 -- Requests of some lanes beside another model's limits: how many would not fit its window, how many cached prefixes it
 -- would not cache, and the largest of the first. Reads events: a prompt's size is no longer in the rollups.
 WITH sized AS (
-    SELECT occurred_at, lane_id, session_key, output_tokens,
+    SELECT occurred_at, lane_id, session_key, output_tokens, requests,
+           (%(minimums)s::bigint[])[1 + width_bucket(occurred_at, %(changes)s::timestamptz[])] AS minimum,
            uncached_input_tokens::bigint + cache_read_input_tokens + cache_write_5m_input_tokens
                + cache_write_1h_input_tokens AS prompt_tokens,
            cache_read_input_tokens::bigint + cache_write_5m_input_tokens + cache_write_1h_input_tokens AS prefix_tokens
     FROM event
-    WHERE lane_id = ANY(%(lanes)s::int[]) AND requests = 1 AND {start_condition} AND {end_condition}
+    WHERE lane_id = ANY(%(lanes)s::int[]) AND {start_condition} AND {end_condition}
 ),
 judged AS (
-    SELECT *, (prompt_tokens + output_tokens) * %(growth)s::numeric > %(window)s::bigint AS too_large,
-           prefix_tokens > 0 AND prefix_tokens * %(growth)s::numeric < %(minimum)s::bigint AS too_short
+    SELECT *,
+           requests = 1 AND (prompt_tokens + output_tokens) * %(growth)s::numeric > %(window)s::bigint AS too_large,
+           prefix_tokens > 0 AND prefix_tokens * %(growth)s::numeric < minimum AS too_short
     FROM sized
 )
-SELECT count(*)::bigint AS requests,
+SELECT coalesce(sum(requests), 0)::bigint AS requests,
        count(*) FILTER (WHERE too_large)::bigint AS too_large,
-       count(*) FILTER (WHERE too_short)::bigint AS too_short,
+       coalesce(sum(requests) FILTER (WHERE too_short), 0)::bigint AS too_short,
        coalesce(sum(prefix_tokens) FILTER (WHERE too_short), 0)::bigint AS too_short_tokens,
        (SELECT coalesce(json_agg(largest), '[]') FROM (
            SELECT occurred_at, lane.model, coalesce(session.session_id, '') AS session_id, prompt_tokens, output_tokens
