@@ -22,9 +22,6 @@ from ingest.formats import BadBody, Format, ParseContext
 ROWS_PER_BATCH = 5_000
 FIRST_KEPT = 10  # rejections remembered with their line; all are counted, and 2 GB of nonsense must not fill the memory
 BUFFER_BYTES = 1 << 18
-GZIP_BUFFER_BYTES = (
-    1 << 15
-)  # small, so that the progress of a file that holds a hundred times its size still moves
 # What people have at hand that is no log, by its first bytes.
 ARCHIVES = {
     b"PK\x03\x04": "a zip archive",

@@ -157,7 +157,8 @@ def _frame(chunk: npt.NDArray[Any], buckets: npt.NDArray[np.int64]) -> pd.DataFr
 
 def _short_prefixes(frame: pd.DataFrame) -> pd.DataFrame:
     """Of event rows those with a cached prefix under the ladder's last step, and the step each stays under."""
-    prefix = sum(frame[name].to_numpy() for name in CACHED_METERS)
+    read, write_5m, write_1h = (frame[name].to_numpy() for name in CACHED_METERS)
+    prefix = read + write_5m + write_1h
     at = np.flatnonzero((prefix > 0) & (prefix < _STEPS[-1]))
     columns = {name: frame[name].to_numpy()[at] for name in (*KEY, *SHORT.sums)}
     below = _STEPS[np.searchsorted(_STEPS, prefix[at], side="right")]

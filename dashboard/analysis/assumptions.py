@@ -114,7 +114,10 @@ def _short_prefixes(swap: Swap, found: Sequence[TooShort]) -> Iterator[str]:
             )
         )
     if found:
-        yield "What was not cached as logged is not cached at another model either, even if that caches shorter prefixes."
+        yield (
+            "What was not cached as logged is not cached at another model either, even if that caches shorter "
+            "prefixes."
+        )
 
 
 def _cache(scenario: Scenario, replayed: Replayed | None) -> Iterator[str]:

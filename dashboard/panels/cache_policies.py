@@ -139,6 +139,7 @@ def present(body: dict[str, Any], ask: Ask) -> Content:
         table=tables.Table("Input bill by cache policy", columns, tuple(rows)),
         note=" ".join(notes),
         extra={
+            "reuse": _reuse_table(body["reuse"]) if body.get("reuse") else None,
             "verdict": verdict(body),
             "facts": [
                 (
@@ -154,9 +155,38 @@ def present(body: dict[str, Any], ask: Ask) -> Content:
 
 
 def _range(line: Line) -> tables.Cell:
-    if line.low is None or line.high is None or line.low == line.high:
+    if line.low is None or line.high is None:
         return tables.Cell(numbers.NONE)
-    return tables.Cell(f"{numbers.money_round(line.low)} – {numbers.money_round(line.high)}")
+    low, high = numbers.money_round(line.low), numbers.money_round(line.high)
+    return tables.Cell(numbers.NONE if low == high else f"{low} – {high}")
+
+
+def _reuse_table(reuse: dict[str, Any]) -> tables.Table:
+    """What estimates rest on, with its range."""
+    columns = (
+        tables.Column("prompt", "prompt", text=True),
+        tables.Column("gap", "gap", text=True),
+        tables.Column("share", "used again"),
+        tables.Column("range", "range"),
+        tables.Column("requests", "requests", hide_narrow=True),
+    )
+    rows = [
+        tables.Row(
+            (
+                tables.Cell(row["prompt"], row["prompt"]),
+                tables.Cell(row["gap"], row["gap"]),
+                tables.percent_cell(Decimal(row["share"])),
+                tables.Cell(
+                    f"{numbers.percent(Decimal(row['low']))} – {numbers.percent(Decimal(row['high']))}"
+                ),
+                tables.count_cell(row["requests"]),
+            )
+        )
+        for row in reuse["rows"]
+    ]
+    return tables.Table(
+        f"How much of a prompt is used again after a gap ({reuse['source']})", columns, tuple(rows)
+    )
 
 
 PANEL = Panel(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dashboard import pricebook
 from dashboard.analysis.log import CACHED, Log, Short
 from dashboard.filters import METER, FilterError, Filters
 from dashboard.pricebook import METERS
@@ -42,6 +43,7 @@ def _read(filters: Filters, dimensions: Sequence[str]) -> tuple[pd.DataFrame, Sh
         database.reporting_zone(),
         lanes["lane_id"].tolist(),
         facts.models_of(lanes),
+        pricebook.current().minimum_changes,
     )
     names, joins = plan.names()
     found = database.frame(

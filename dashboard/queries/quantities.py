@@ -96,7 +96,8 @@ class Plan:
     """How one question is put to the database: which facts, which joins, which parameters.
 
     price_days has one UTC day of each price period, by the period's number: its prices hold for the whole
-    period. `models` are those of the lanes (see `models_of`), whose prices alone make periods; None = every model."""
+    period. `models` are those of the lanes (see `models_of`), whose prices alone make periods; None = every model.
+    On `more_days` periods begin as well."""
 
     filters: Filters
     dims: tuple[str, ...]
@@ -104,6 +105,7 @@ class Plan:
     zone: ZoneInfo
     lane_ids: list[int]
     models: Sequence[tuple[str, str, str]] | None = None
+    more_days: Sequence[date] = ()
     parameters: dict[str, Any] = field(default_factory=lambda: {"row_limit": MAX_GROUPS + 1})
     price_days: list[date] = field(init=False)
 
@@ -116,7 +118,7 @@ class Plan:
         self.label_names = {f"label_{number}": name for number, name in enumerate(label_dims)}
         self.uses_labels = any(_is_label(name) for name in (*self.dims, *self.filters.dimensions()))
         self.uses_sessions = SESSION in self.dims or bool(self.filters.values(SESSION))
-        self.price_days = _price_days(self.start, self.end, self.models)
+        self.price_days = _price_days(self.start, self.end, self.models, self.more_days)
 
     def parameter(self, value: Any) -> sql.Placeholder:
         """A placeholder that stands for this value."""
@@ -301,15 +303,19 @@ def models_of(lanes: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _price_days(
-    start: datetime | None, end: datetime | None, models: Sequence[tuple[str, str, str]] | None
+    start: datetime | None,
+    end: datetime | None,
+    models: Sequence[tuple[str, str, str]] | None,
+    more_days: Sequence[date],
 ) -> list[date]:
     """A day of the first price period of a range, then the first day of each later one.
 
     A day on which only other models change makes none: it would split every figure for nothing."""
     book = pricebook.current()
+    edges = book.boundaries if models is None else book.boundaries_of(models)
     inside = [
         day
-        for day in (book.boundaries if models is None else book.boundaries_of(models))
+        for day in sorted({*edges, *more_days})
         if (start is None or datetime.combine(day, time(), UTC) > start)
         and (end is None or datetime.combine(day, time(), UTC) < end)
     ]

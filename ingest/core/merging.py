@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from ingest.core.events import FLAG_FINAL, FLAG_OUTPUT_INCOMPLETE, FLAG_TIME_IMPUTED, FLAG_TTL_UNKNOWN
 
-INPUT_FLAGS = FLAG_TTL_UNKNOWN
 OUTPUT_FLAGS = FLAG_OUTPUT_INCOMPLETE
 
 

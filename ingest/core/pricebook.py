@@ -131,6 +131,12 @@ class PriceBook:
         return tuple(sorted(days))
 
     @cached_property
+    def minimum_changes(self) -> tuple[date, ...]:
+        """The days on which some model begins to cache from another length, in order."""
+        changes = (_changes(model.minimum_tokens) for model in self.models)
+        return tuple(sorted({day for days in changes for day in days if day is not None}))
+
+    @cached_property
     def _own_days(self) -> frozenset[date]:
         return frozenset(self._change_days())
 
@@ -242,7 +248,6 @@ class PriceBook:
             days.add(file.refusal_free_from)
             days.update(_changes(file.web_search))
             for model in file.models:
-                days.update(_changes(model.minimum_tokens))
                 for row in model.rows:
                     days.add(row.effective_to)
                     if not row.open_to_past:

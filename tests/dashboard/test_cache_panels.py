@@ -159,6 +159,7 @@ def test_estimates_come_with_their_range_and_basis(client: Client) -> None:
     settle([call(n, 700 * n, prefix=()) for n in range(3)])
     answer = made(client, "cache-policies")
     assert "Basis estimated: no request has a prefix list" in text_of(answer)
+    assert "How much of a prompt is used again after a gap" in text_of(answer)
     assert re.search(r"\$[\d.]+ – \$[\d.]+", " ".join(rows_of(answer)["1 hour everywhere"]))
 
 

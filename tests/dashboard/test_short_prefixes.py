@@ -110,7 +110,7 @@ def test_a_share_moves_that_share_of_short_prefixes_and_growth_multiplies_them()
 
 def test_a_class_moves_only_its_own_short_prefixes() -> None:
     settle([cached("a", read=1000, workspace_id="w"), cached("b", read=3000, workspace_id="v")])
-    result = swapped(swap={"class": "workspace_id:w"})
+    result = swapped(swap={"class": "workspace_id=w"})
     assert result.scenario == (D(1000) + 3000 * D("0.3")) / MILLION
     assert [each.requests for each in result.too_short] == [1]
 
