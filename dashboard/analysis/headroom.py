@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, localcontext
 
+import numpy as np
 import pandas as pd
 
 from dashboard.analysis import limits
-from dashboard.analysis.log import Log
+from dashboard.analysis.log import CACHED, NOTHING_SHORT, Log, Short
 from dashboard.analysis.replayed import Replayed
 from dashboard.analysis.repricing import Prices, can_move
 from dashboard.analysis.scenario import Scenario
 from dashboard.analysis.streams import READ, UNCACHED, WRITE_1H, WRITE_5M, streams_of
 from ingest.core.pricebook import PriceBook
 from ingest.core.pricing import EXACT, METERS, ZERO
+from ingest.core.short_prefixes import LADDER
 
 OUTPUT = METERS.index("output_tokens")
 CALLS = METERS.index("web_search_requests")
@@ -42,7 +44,7 @@ def peaks(
         return {}
     # The column of searches carries the calls: shares, swaps and growth act on it as on a call, token growth does not.
     carrying = frame.assign(web_search_requests=frame["requests"])
-    log = Log.of(carrying, [name for name in scenario.dimensions if name in frame], MINUTE)
+    log = Log.of(carrying, [name for name in scenario.dimensions if name in frame], MINUTE, _short(frame))
     with localcontext(EXACT):
         table = log.table(scenario)
         rows = table.where([at for at, key in enumerate(table.keys) if book.vector(*key) is not None])
@@ -68,3 +70,13 @@ def peaks(
             name, max(known.requests, calls), max(known.input, counted), max(known.output, output)
         )
     return dict(sorted(found.items()))
+
+
+def _short(frame: pd.DataFrame) -> Short:
+    """Rows of requests with a short cached prefix stand apart in the frame: `below` is their step, else 0."""
+    if "below" not in frame:
+        return NOTHING_SHORT
+    row = np.flatnonzero(frame["below"].to_numpy(dtype="int64"))
+    rows = frame.iloc[row]
+    step = np.searchsorted(LADDER, rows["below"].to_numpy(dtype="int64"))
+    return Short(row, step, rows[["requests", *CACHED]].to_numpy(dtype="int64"))

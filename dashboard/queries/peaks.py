@@ -17,6 +17,7 @@ from dashboard.queries import database
 from dashboard.queries import quantities as facts
 from dashboard.queries.remembering import WHILE_TURNING_S, Memory
 from ingest.core.pricing import METERS
+from ingest.core.short_prefixes import LADDER
 from ingest.models import LabelSet
 
 DAYS, HOURS = 2, 3  # of each class and measure: its busiest days, and on those its busiest hours
@@ -30,7 +31,8 @@ _KEPT = 8
 class Minutes:
     """Counts by minute and lane in the busiest hours.
 
-    frame  the fields of Lane, day (UTC date), minute (aware UTC), label dimensions (text), requests, METERS; the
+    frame  the fields of Lane, day (UTC date), minute (aware UTC), label dimensions (text), below (the step of
+           LADDER that the cached prefixes of the row's requests stay under; 0 = longer or none), requests, METERS; the
            searches' column holds 0
     hours  which UTC hours were looked at
     """
@@ -57,6 +59,7 @@ def minutes(filters: Filters, dimensions: Sequence[str] = ()) -> Minutes:
 def _minutes(
     filters: Filters, dimensions: tuple[str, ...], start: datetime | None, end: datetime | None
 ) -> Minutes:
+    amounts = ["below", "requests", *METERS]
     lanes = facts.lanes(filters)
     counted = [
         platform == "anthropic" and tier in COUNTED_TIERS and speed != "fast"
@@ -77,20 +80,27 @@ def _minutes(
     )
     if not hours:
         return Minutes(
-            pd.DataFrame(columns=[*facts.LANE_COLUMNS, "day", "minute", *dimensions, "requests", *METERS]), ()
+            pd.DataFrame(columns=[*facts.LANE_COLUMNS, "day", "minute", *dimensions, *amounts]), ()
         )
     # A reporting-zone midnight inside a UTC hour splits its rollup row: hours are whole UTC hours here.
     whole = sorted({at.astimezone(UTC).replace(minute=0, second=0, microsecond=0) for at in hours})
     label_set = sql.SQL("label_set_id" if dimensions else "0")
-    found = _frame("minutes", "occurred_at", {**bounds, "hours": whole}, label_set=label_set)
+    found = _frame(
+        "minutes",
+        "occurred_at",
+        {**bounds, "hours": whole},
+        label_set=label_set,
+        steps=sql.Literal(list(LADDER)),
+        longest=sql.Literal(LADDER[-1]),
+    )
     found = found.merge(lanes, on="lane_id", sort=False)
     found["day"] = pd.Series([_day(at) for at in found["minute"]], dtype=object, index=found.index)
     found["web_search_requests"] = 0
     for name, values in _labels(found["label_set_id"].tolist(), dimensions).items():
         found[name] = values
-    counts = dict.fromkeys(("requests", *METERS), "int64")
+    counts = dict.fromkeys(amounts, "int64")
     return Minutes(
-        found.astype(counts)[[*facts.LANE_COLUMNS, "day", "minute", *dimensions, "requests", *METERS]],
+        found.astype(counts)[[*facts.LANE_COLUMNS, "day", "minute", *dimensions, *amounts]],
         tuple(whole),
     )
 

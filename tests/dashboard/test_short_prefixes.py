@@ -9,16 +9,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from dashboard.analysis import headroom
 from dashboard.analysis.assumptions import assumptions
 from dashboard.analysis.scenario_json import from_json
 from dashboard.analysis.what_if import Comparison, apply
 from dashboard.filters import Filters
 from dashboard.pricebook import current
-from dashboard.queries import fits, lanes, remembering
+from dashboard.queries import fits, lanes, peaks, remembering
+from ingest import interning, ledger, partitions
 from ingest.core.events import UsageEvent
 from tests.support.builders import at, make_event, settle
 
@@ -149,6 +152,17 @@ def test_prompts_outgrow_a_window_by_their_tokens_there() -> None:
     assert swapped(swap={"token_growth": "0.9"}).kept == ()
 
 
+def test_what_is_not_cached_there_counts_against_the_limits_there() -> None:
+    settle([cached("a", read=1000), cached("b", read=8000, occurred_at=at(seconds=1))])
+    busy = peaks.minutes(EVERYTHING).frame
+    scenario = from_json({"swap": [{"from": SONNET, "to": HAIKU, "token_growth": "1"}]}, current())
+    found = headroom.peaks(busy, current(), scenario)
+    (peak,) = found.values()
+    assert (peak.requests, peak.input) == (2, 1000)
+    (before,) = headroom.peaks(busy, current(), from_json({}, current())).values()
+    assert (before.requests, before.input) == (2, 0)
+
+
 events = st.lists(
     st.builds(
         lambda number, minute, read, write, workspace: cached(
@@ -179,10 +193,6 @@ RANGES = (
 def test_any_range_costs_what_its_calls_cost_one_by_one(
     some: list[UsageEvent], filters: Filters, dimension: str
 ) -> None:
-    from django.db import transaction
-
-    from ingest import interning, ledger, partitions
-
     for forget in (interning.forget_all, ledger.forget_sources, partitions.forget_known):
         forget()  # the example before was rolled back
     with transaction.atomic():
