@@ -335,7 +335,9 @@ class PulledSource(models.Model):
         FOLDER = "folder", "Folder of log files"
 
     kind = models.CharField(max_length=32, choices=Kind)
-    name = models.CharField(max_length=200, unique=True)  # also the name of the source its rows are filed under
+    name = models.CharField(
+        max_length=200, unique=True
+    )  # also the name of the source its rows are filed under
     settings = models.JSONField(default=dict)
     secret = models.BinaryField(null=True)
     every_minutes = models.IntegerField()
@@ -369,9 +371,7 @@ class PulledFile(models.Model):
 
     class Meta:
         db_table = "pulled_file"
-        constraints = [
-            models.UniqueConstraint(name="pulled_file_is_known_once", fields=["source", "path"])
-        ]
+        constraints = [models.UniqueConstraint(name="pulled_file_is_known_once", fields=["source", "path"])]
 
     def __str__(self) -> str:
         return self.path

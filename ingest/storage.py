@@ -292,7 +292,8 @@ def _fetch(keys: set[int], rows: Sequence[Row]) -> dict[int, Row]:
             if not missing:
                 break
             cursor.execute(
-                f"SELECT {names} FROM event WHERE event_key = ANY(%s::bigint[]) {condition}", [missing, *values]
+                f"SELECT {names} FROM event WHERE event_key = ANY(%s::bigint[]) {condition}",
+                [missing, *values],
             )
             for record in cursor.fetchall():
                 row = Row(*record)

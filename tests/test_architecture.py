@@ -29,7 +29,15 @@ LAWS = (
     Law("ingest.prices", only=("ingest.core", "ingest.prices", "genai_prices")),
     Law(
         "ingest.formats",
-        only=("ingest.core", "ingest.formats", "msgspec", "numpy", "google.protobuf", "opentelemetry.proto", "pyarrow"),
+        only=(
+            "ingest.core",
+            "ingest.formats",
+            "msgspec",
+            "numpy",
+            "google.protobuf",
+            "opentelemetry.proto",
+            "pyarrow",
+        ),
     ),
     Law("ingest", never=("dashboard", "plotly")),
     Law(

@@ -100,7 +100,9 @@ def _page_times(world: World) -> dict[str, float]:
             address = page + ("&" if "?" in page else "?") + span
             html = world.get(address).decode()
             panels = [path.replace("&amp;", "&") for path in re.findall(r'hx-get="(/panels/[^"]+)"', html)]
-            for path in panels:  # asking for a report is what makes it wanted; the worker makes it, not the page
+            for (
+                path
+            ) in panels:  # asking for a report is what makes it wanted; the worker makes it, not the page
                 world.get(path)
             make_due(most_seconds=600)
             samples = []
