@@ -179,3 +179,15 @@ def test_every_module_says_what_it_is_for() -> None:
         if (text := path.read_text(encoding="utf-8")).strip() and not ast.get_docstring(ast.parse(text))
     ]
     assert silent == []
+
+
+def test_no_two_answers_of_the_api_share_a_name() -> None:
+    """Its description knows schemas by the name of their class: of two, one would be forgotten."""
+    names = [
+        node.name
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Schema" for base in node.bases)
+    ]
+    assert sorted(names) == sorted(set(names))
+    assert len(names) > 10

@@ -17,7 +17,7 @@ from dashboard.views.api import records
 router = Router(tags=["read"])
 
 
-class Question(Schema):
+class ReportedQuestion(Schema):
     start: str = Field(
         "", description="First moment in which a bucket may begin; a date or an RFC 3339 time."
     )
@@ -26,7 +26,7 @@ class Question(Schema):
     provider: list[str] = Field([], description="Filter; repeat for alternatives.")
 
 
-class Answer(Schema):
+class ReportedAnswer(Schema):
     """Rows as providers reported them. Nothing here is in the figures of the other calls, nor they in these."""
 
     usage: list[dict[str, int | str | dict[str, str] | None]] = Field(
@@ -39,9 +39,12 @@ class Answer(Schema):
 
 
 @router.get(
-    "/reported", response=Answer, summary="Usage and cost that providers reported", operation_id="reported"
+    "/reported",
+    response=ReportedAnswer,
+    summary="Usage and cost that providers reported",
+    operation_id="reported",
 )
-def reported_rows(request: HttpRequest, question: Query[Question]) -> HttpResponse:
+def reported_rows(request: HttpRequest, question: Query[ReportedQuestion]) -> HttpResponse:
     """Imported or pulled provider reports, beside the counted events and never added to them. Rows of one kind and
     source can be summed; different kinds tell the same usage in other words. Of a day reported in several groupings
     only the latest is listed."""

@@ -26,7 +26,7 @@ from ingest.core.pricing import METERS
 router = Router(tags=["read"])
 
 
-class Question(Schema):
+class WhatIfQuestion(Schema):
     """The range, the filters, and the knobs that are turned."""
 
     start: str = Field(
@@ -39,7 +39,7 @@ class Question(Schema):
     scenario: dict[str, Any] = Field({}, description="What is changed; {} changes nothing.")
 
 
-class Answer(Schema):
+class WhatIfAnswer(Schema):
     """Both sides, and the way from one to the other."""
 
     observed: dict[str, int | str]
@@ -57,11 +57,11 @@ class Answer(Schema):
 
 @router.post(
     "/what-if",
-    response=Answer,
+    response=WhatIfAnswer,
     summary="The same range under other prices and habits",
     operation_id="what_if",
 )
-def what_if_(request: HttpRequest, question: Question) -> HttpResponseBase:
+def what_if_(request: HttpRequest, question: WhatIfQuestion) -> HttpResponseBase:
     """Every knob that moves prices or moves tokens between meters is exact: token sums times price vectors. What is
     assumed is said in `assumptions`."""
     book = pricebook.current()
@@ -77,7 +77,7 @@ def what_if_(request: HttpRequest, question: Question) -> HttpResponseBase:
     return HttpResponse(json.dumps(body, ensure_ascii=False), content_type="application/json")
 
 
-def filters_of(question: Question) -> Filters:
+def filters_of(question: WhatIfQuestion) -> Filters:
     """The question's range and filters. FilterError for what cannot be asked."""
     query: dict[str, str | list[str]] = {"start": question.start, "end": question.end}
     for name, given in question.filters.items():

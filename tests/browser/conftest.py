@@ -25,6 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.xdist_group("processes"))
+    # First light begins with an empty store and counts what is in it; the others bring and filter their own.
+    items.sort(key=lambda item: item.path.name != "test_first_light.py" and HERE in item.path.parents)
 
 
 @pytest.fixture(scope="session")

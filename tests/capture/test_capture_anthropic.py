@@ -10,6 +10,7 @@ import pytest
 from anthropic import Anthropic, AsyncAnthropic
 
 from static.capture import breakeven_capture as capture
+from tests.support import asynchronous
 from tests.support.model_api_stub import ANTHROPIC_USAGE, Breakeven, ModelApi
 
 KEY = "bk_test"
@@ -134,7 +135,7 @@ def test_an_asynchronous_call_is_reported_once(
         async with async_client(api, app) as client:
             await call(client)
 
-    asyncio.run(main())
+    asynchronous.run(main())
     event = the_event(app)
     assert event["usage"] == ANTHROPIC_USAGE
     assert ("ttft_ms" in event) == (call in (iterated, helped))
@@ -243,7 +244,7 @@ def test_an_asynchronous_stream_that_is_cancelled_is_flagged(api: ModelApi, app:
             await task
         await client.close()
 
-    asyncio.run(main())
+    asynchronous.run(main())
     assert the_event(app)["tags"] == {"capture": "interrupted"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from static.capture import breakeven_capture as capture
+from tests.support import asynchronous
 from tests.support.model_api_stub import CHAT_USAGE, RESPONSES_USAGE, Breakeven, ModelApi
 
 KEY = "bk_test"
@@ -111,7 +111,7 @@ def test_an_asynchronous_call_is_reported_once(
         async with AsyncOpenAI(api_key="sk", base_url=api.url) as client:
             await call(capture.watch(client, url=app.url, key=KEY))
 
-    asyncio.run(main())
+    asynchronous.run(main())
     assert the_event(app)["usage"] in (CHAT_SENT, RESPONSES_SENT)
 
 
