@@ -119,11 +119,11 @@ def can_move(lane: Lane) -> bool:
 
 def moved_to(lane: Lane, model: str, book: PriceBook) -> Lane:
     """The lane of the same request at another model. At another maker it runs on that maker's own platform."""
-    known = book.model(model)
-    provider = known.provider if known else lane.provider
+    there = book.resolve(model)
+    provider = there.provider or lane.provider
     if provider == lane.provider or not lane.provider:
         return lane._replace(model=model, provider=provider)
-    return lane._replace(model=model, provider=provider, platform=provider, routing="")
+    return lane._replace(model=model, provider=provider, platform=there.platform, routing="")
 
 
 def _negotiated(rates: Rates, listed: PriceVector) -> PriceVector:

@@ -106,14 +106,14 @@ def class_of(path: str, text: str, book: PriceBook) -> Class:
 
 
 def model_of(path: str, name: object, book: PriceBook) -> str:
-    """The price book's id of a model."""
-    known = book.model(name) if isinstance(name, str) and len(name) <= LONGEST_TEXT else None
-    if known is None:
+    """The price book's id of a model, of whichever maker."""
+    known = book.resolve(name) if isinstance(name, str) and 0 < len(name) <= LONGEST_TEXT else None
+    if known is None or not known.known:
         shown = f" {name[:100]!r}" if isinstance(name, str) else ""
         raise ScenarioError(
             path, f"{path}: no prices are known for a model{shown}; use an id of the price list"
         )
-    return known.id
+    return known.model
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -140,7 +140,7 @@ def _batch_shares(knob: Knob, share: str, can_wait: Callable[[str], Sequence[str
     values = can_wait(dimension) if chosen is None else chosen
     book = pricebook.current()
     if dimension == "model":
-        values = [value for value in values if book.model(value) is not None]
+        values = [value for value in values if book.resolve(value).known]
     return {class_key(dimension, value): share for value in values}
 
 

@@ -36,6 +36,7 @@ def _read(filters: Filters, dimensions: Sequence[str]) -> tuple[pd.DataFrame, Sh
     if filters.values(METER):
         raise FilterError(METER, "a scenario prices whole requests: it cannot be limited to single meters")
     lanes = facts.lanes(filters)
+    book = pricebook.current()
     plan = facts.Plan(
         filters,
         tuple(dimensions),
@@ -43,7 +44,8 @@ def _read(filters: Filters, dimensions: Sequence[str]) -> tuple[pd.DataFrame, Sh
         database.reporting_zone(),
         lanes["lane_id"].tolist(),
         facts.models_of(lanes),
-        pricebook.current().minimum_changes,
+        # A swap may take any row to any model: every day on which some price or minimum changes begins a period.
+        (*book.boundaries, *book.minimum_changes),
     )
     names, joins = plan.names()
     found = database.frame(

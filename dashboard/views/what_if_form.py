@@ -119,7 +119,7 @@ def form_of(ask: Ask) -> Form:
     book = pricebook.current()
     dimension = ask.knob(BATCH_BY)
     dimension = dimension if is_batch_dimension(dimension) else ""
-    seen = sorted(model.id for name in shape.stable_models() if (model := book.model(name)) is not None)
+    seen = sorted(model.model for name in shape.stable_models() if (model := book.resolve(name)).known)
     known = usual(ask)
     offered = ("observed", "none", *policy_effects.OFFERED)
     routing_names = (GEO, "routing", "fast_share", "priority_share", "priority_rate")
@@ -183,7 +183,7 @@ def form_of(ask: Ask) -> Form:
         ),
         policies=_choices(ask, "policy", [(name, POLICY_WORDS.get(name, name)) for name in offered]),
         swaps=tuple(_swap(ask, number) for number in range(1, SWAPS + 1)),
-        models=tuple(model.id for model in book.models),
+        models=tuple(dict.fromkeys([*(model.id for model in book.models), *seen])),
         seen=tuple(dict.fromkeys(seen)),
         routing=(
             _knob(

@@ -140,3 +140,17 @@ def test_a_key_that_may_only_send_is_refused(client: Client) -> None:
     key = create_key("sender", "ingest")[1]
     response = client.post("/api/v1/what-if", "{}", "application/json", HTTP_AUTHORIZATION=f"Bearer {key}")
     assert response.status_code == 403
+
+
+def test_a_swap_follows_the_prices_of_the_other_model_day_by_day(client: Client) -> None:
+    """Long prompts of Opus 4.6 cost twice as much until 2026-03-12, when nothing of GPT's prices changes."""
+    gpt = {"model": "gpt-5.4", "provider": "openai", "platform": "openai", "output_tokens": 0}
+    long = {**gpt, "uncached_input_tokens": 250_000, "prompt_step_tokens": 250_000, "inference_geo": ""}
+    settle(
+        [make_event("d", occurred_at=at(days=1), **long), make_event("e", occurred_at=at(days=20), **long)]
+    )
+    swap = {"from": "gpt-5.4", "to": "claude-opus-4-6", "share": "1", "token_growth": "1"}
+    headers = {"Authorization": f"Bearer {create_key('reader', 'read')[1]}"}
+    body = {**RANGE, "scenario": {"swap": [swap]}}
+    answer = client.post("/api/v1/what-if", json.dumps(body), "application/json", headers=headers).json()
+    assert Decimal(answer["scenario"]["list_cost"]) == Decimal("2.5") + Decimal("1.25"), answer
