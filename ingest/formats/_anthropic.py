@@ -9,12 +9,24 @@ from typing import Any
 import msgspec
 
 from ingest.core.errors import Reason
-from ingest.core.events import FLAG_TIME_IMPUTED, UsageEvent
-from ingest.core.meter_fields import MAX_MODEL, MAX_WORD, MeterError, clean_text, kind_of
+from ingest.core.events import FLAG_TIME_IMPUTED, FLAG_TTL_UNKNOWN, UsageEvent
+from ingest.core.meter_fields import (
+    MAX_COUNT,
+    MAX_MODEL,
+    MAX_WORD,
+    Metered,
+    MeterError,
+    Part,
+    clean_text,
+    kind_of,
+)
 from ingest.formats._base import ParseContext, read_time
+from ingest.formats._event_structs import ESCAPED_NUL, Usage
 from ingest.formats._limits import MAX_ID
+from ingest.formats._lines import UNREADABLE
 
 _PLATFORM_BY_PREFIX = (("msg_bdrk_", "bedrock"), ("msg_vrtx_", "vertex"))
+_NOTHING_FOREIGN = (None,) * 5
 _TIME_KEYS = (
     "created_at",
     "timestamp",
@@ -104,4 +116,51 @@ def call(
         stop_reason=stop_reason,
         request_id=request_id,
         flags=flags,
+    )
+
+
+_decode_usage = msgspec.json.Decoder(Usage).decode
+
+
+def ordinary_usage(raw: bytes, model: str) -> Metered | None:
+    """The meters of an ordinary usage object in one typed step; None for any other, which `read_usage` is for.
+
+    It knows no rule of its own: a test holds it against `read_usage`.
+    """
+    if ESCAPED_NUL in raw:
+        return None
+    try:
+        usage = _decode_usage(raw)
+    except UNREADABLE:
+        return None
+    split, details, searches = usage.cache_creation, usage.output_tokens_details, usage.server_tool_use
+    if split is None or details is None or searches is None:
+        return None
+    foreign = (
+        usage.iterations,
+        usage.total_tokens,
+        usage.prompt_tokens,
+        usage.input_tokens_details,
+        details.reasoning_tokens,
+    )
+    if usage.input_tokens is None or usage.output_tokens is None or foreign != _NOTHING_FOREIGN:
+        return None
+    written, flags = usage.cache_creation_input_tokens or 0, 0
+    in_5m, in_1h = split.ephemeral_5m_input_tokens, split.ephemeral_1h_input_tokens
+    if in_5m is None and in_1h is None:
+        in_5m, flags = written, FLAG_TTL_UNKNOWN if written else 0
+    in_5m, in_1h = in_5m or 0, in_1h or 0
+    read, thinking = usage.cache_read_input_tokens or 0, details.thinking_tokens or 0
+    prompt = usage.input_tokens + read + in_5m + in_1h
+    if in_5m + in_1h != written or prompt > MAX_COUNT or thinking > usage.output_tokens:
+        return None
+    main = Part(model, "", usage.input_tokens, read, in_5m, in_1h, usage.output_tokens, prompt, flags)
+    geo = usage.inference_geo or ""
+    return Metered(
+        main=main,
+        thinking_tokens=thinking,
+        web_search_requests=searches.web_search_requests or 0,
+        service_tier=usage.service_tier or "standard",
+        speed=usage.speed or "standard",
+        inference_geo="" if geo == "not_available" else geo,
     )

@@ -8,6 +8,7 @@ repeats the usage of the answer before it only completes that event.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from pathlib import PurePath, PureWindowsPath
 from typing import Any, BinaryIO
 
@@ -18,7 +19,14 @@ from ingest.core.errors import Reason, Rejection
 from ingest.core.events import FLAG_FINAL, FLAG_OUTPUT_INCOMPLETE, UsageEvent
 from ingest.core.meter_fields import MeterError, kind_of
 from ingest.core.meters import outcome_of, read_usage
-from ingest.formats._anthropic import call, model_of, served_by_content, stop_reason_of, text_of
+from ingest.formats._anthropic import (
+    call,
+    model_of,
+    ordinary_usage,
+    served_by_content,
+    stop_reason_of,
+    text_of,
+)
 from ingest.formats._base import Format, Item, ParseContext, events_of, quiet_decode, read_time, rejection
 from ingest.formats._limits import MAX_TAG_VALUE
 from ingest.formats._lines import BOM, MAX_LINE_BYTES, UNREADABLE, problem_of
@@ -32,7 +40,7 @@ _LEGACY = {
     "cacheReadInputTokens": "cache_read_input_tokens",
 }
 # Beside its message's id and usage, what tells one answer's lines from another's.
-_SAME_CALL = ("requestId", "sessionId", "cwd", "gitBranch", "version", "isSidechain", "agentId")
+_setting = attrgetter("sessionId", "cwd", "gitBranch", "version", "isSidechain", "agentId")
 _BYTES_PER_TOKEN = 4  # a rough lower bound of what visible content must have cost
 _GENERIC_NAMES = {"chat", "conversation", "session", "transcript"}
 
@@ -100,6 +108,8 @@ class _Transcript:
         self.known: tuple[object, ...] = ()  # what a line must repeat to be about the answer before it
         self.pending: list[Item] = []  # that answer: lines that follow may complete it
         self.visible = 0
+        self.setting: tuple[object, ...] = ()  # of the labels below
+        self.labels: tuple[str, tuple[tuple[str, str], ...]] = ("", ())
 
     def read(self, number: int, line: _Line) -> list[Item]:
         """What is complete once this line has been read: earlier events, a rejection, or nothing."""
@@ -127,7 +137,8 @@ class _Transcript:
         visible = 0 if stop_reason else _visible_bytes(content)
         served = served_by_content(content)
         # Compared as bytes: most repeats are then passed over before their usage is decoded.
-        known = (event_id, usage, message.model, served, *(getattr(line, name) for name in _SAME_CALL))
+        setting = _setting(line)
+        known = (event_id, usage, message.model, served, line.requestId, setting)
         if (
             event_id
             and isinstance(usage, bytes)
@@ -146,13 +157,16 @@ class _Transcript:
                 "timestamp is missing: the usage has no day to be priced at",
             )
         moment = read_time(line.timestamp, "timestamp")
-        metered = read_usage(_decoded(usage), model, "message.usage" if isinstance(usage, bytes) else "")
+        metered = ordinary_usage(usage, model) if isinstance(usage, bytes) else None
+        if metered is None:
+            metered = read_usage(_decoded(usage), model, "message.usage" if isinstance(usage, bytes) else "")
         request_id = text_of(line.requestId, "requestId")
         event = call(event_id, model, moment, FLAG_FINAL if stop_reason else 0, stop_reason, request_id)
         if visible > metered.main.output_tokens * _BYTES_PER_TOKEN:
             event.flags |= FLAG_OUTPUT_INCOMPLETE
-        event.session_id = _short(line.sessionId) or self.session
-        event.tags = self._tags(line)
+        if setting != self.setting:  # it hardly ever changes within a file
+            self.setting, self.labels = setting, (_short(line.sessionId) or self.session, self._tags(line))
+        event.session_id, event.tags = self.labels
         done = self.rest()
         self.pending = [self.context.complete(part) for part in events_of(metered, event)]
         self.known, self.visible = known, visible

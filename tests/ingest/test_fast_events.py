@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from ingest.core.columns import NAMES, from_events
 from ingest.core.events import UsageEvent
+from ingest.core.meters import read_usage
+from ingest.formats._anthropic import ordinary_usage
 from ingest.formats._fast_events import read_columns
 from ingest.formats.events import parse_body
 from tests.support.builders import wire_event
@@ -131,3 +133,27 @@ def test_anything_unusual_is_left_to_the_careful_reader(usage: dict[str, Any]) -
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[1]", b'{"model":"\\u0000"}', b"\xff", b"\n\n"])
 def test_what_is_no_batch_of_events_is_left_to_the_careful_reader(body: bytes) -> None:
     assert read_columns(body) is None
+
+
+@given(usages)
+def test_an_ordinary_usage_has_the_meters_that_the_careful_reader_finds(usage: dict[str, Any]) -> None:
+    quick = ordinary_usage(json.dumps(usage).encode(), "m")
+    if quick is None:
+        return
+    assert quick == read_usage(usage, "m")
+
+
+def test_most_usage_objects_are_ordinary() -> None:
+    usage = {
+        "input_tokens": 4,
+        "output_tokens": 9,
+        "cache_creation_input_tokens": 7,
+        "cache_read_input_tokens": 100,
+        "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4},
+        "output_tokens_details": {"thinking_tokens": 5},
+        "server_tool_use": {"web_search_requests": 1},
+        "service_tier": "batch",
+    }
+    assert ordinary_usage(json.dumps(usage).encode(), "m") == read_usage(usage, "m")
+    assert ordinary_usage(b'{"input_tokens":4,"output_tokens":9,"iterations":[]}', "m") is None
+    assert ordinary_usage(b'{"input_tokens":-4,"output_tokens":9}', "m") is None
