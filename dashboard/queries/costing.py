@@ -90,14 +90,15 @@ def load(filters: Filters, dims: Sequence[str], grain: str, amounts: Mapping[str
         raise TooManyRows(quantities.MAX_GROUPS)
     found = found.astype(dict.fromkeys([*QUANTITIES, "unpriced_class", "lane_group"], "int64"))
     found = found.rename(columns={**plan.label_names, **prices.amount_names})
-    for place, name in enumerate(lane_dims):
-        found[name] = pd.Series([groups.keys[group][place] for group in found["lane_group"]], dtype=object)
-    for name in amounts:
-        found[name] = pd.Series([int(units) for units in found[name]], dtype=object)
+    lane_texts = {
+        name: pd.Series([groups.keys[group][place] for group in found["lane_group"]], dtype=object)
+        for place, name in enumerate(lane_dims)
+    }
+    money = {name: pd.Series([int(units) for units in found[name]], dtype=object) for name in amounts}
+    found = pd.DataFrame({**_columns(found), **lane_texts, **money})
     if meters := filters.values(METER):
         _keep_meters(found, meters)
-    _mark_unpriced(found)
-    return Priced(found, prices.scale, prices.classes.keys)
+    return Priced(_with_unpriced(found), prices.scale, prices.classes.keys)
 
 
 class _Numbers:
@@ -228,7 +229,9 @@ def add_up(parts: Priced, keys: Sequence[str], amounts: Sequence[str]) -> pd.Dat
     if len(starts) > MAX_ROWS:
         raise TooManyRows(MAX_ROWS)
     firsts = order[starts]
-    answer = pd.DataFrame(index=range(len(starts)))
+    answer: dict[
+        str, Any
+    ] = {}  # made a frame at once: a column at a time is most of the time of a small answer
     for key in keys:
         answer[key] = _nulls(found[key].to_numpy(dtype=object)[firsts])
     for name in sums:
@@ -240,7 +243,7 @@ def add_up(parts: Priced, keys: Sequence[str], amounts: Sequence[str]) -> pd.Dat
             _usd(units, parts.scale) if known else None for units, known in zip(totals, priced, strict=True)
         ]
         answer[name] = pd.Series(money, dtype=object)
-    return answer
+    return pd.DataFrame(answer, index=range(len(starts)))
 
 
 def unpriced(parts: Priced) -> pd.DataFrame:
@@ -250,6 +253,9 @@ def unpriced(parts: Priced) -> pd.DataFrame:
     web_search_requests."""
     wanted = [name for name in QUANTITIES if not name.startswith("requests_with")]
     without = parts.frame[~parts.frame["priced"]]
+    if without.empty:
+        nothing = {name: pd.Series(dtype=object) for name in ("model", "provider", "reason")}
+        return pd.DataFrame({**nothing, **{name: pd.Series(dtype="int64") for name in wanted}})
     summed = without.groupby("unpriced_class")[wanted].sum()
     for place, name in enumerate(("model", "provider", "reason")):
         texts = np.array([parts.classes[number][place] for number in summed.index], dtype=object)
@@ -257,11 +263,18 @@ def unpriced(parts: Priced) -> pd.DataFrame:
     return summed.sort_values(["model", "provider", "reason"], ignore_index=True)
 
 
-def _mark_unpriced(found: pd.DataFrame) -> None:
-    found["priced"] = found["unpriced_class"] == -1
+def _with_unpriced(found: pd.DataFrame) -> pd.DataFrame:
+    """The same with what has no price beside it, column by column."""
+    priced = (found["unpriced_class"] == -1).to_numpy()
+    columns: dict[str, Any] = {"priced": priced}
     for name in ("requests", *METERS):
-        found[f"unpriced_{name}"] = found[name].where(~found["priced"], 0)
-    found["unpriced_tokens"] = found[[f"unpriced_{name}" for name in TOKEN_METERS]].sum(axis=1)
+        columns[f"unpriced_{name}"] = np.where(priced, 0, found[name].to_numpy(dtype="int64"))
+    columns["unpriced_tokens"] = sum(columns[f"unpriced_{name}"] for name in TOKEN_METERS)
+    return pd.DataFrame({**_columns(found), **columns})
+
+
+def _columns(frame: pd.DataFrame) -> dict[Any, Any]:
+    return {name: frame[name] for name in frame.columns}
 
 
 def _keep_meters(found: pd.DataFrame, meters: Sequence[str]) -> None:
