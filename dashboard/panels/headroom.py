@@ -14,9 +14,12 @@ from dashboard.panels import shape
 from dashboard.panels.base import PATHS, Ask, Content, Empty, Panel
 from dashboard.panels.what_if import Turned, compared, scenario_of, turned
 from dashboard.queries import peaks
+from dashboard.queries.remembering import WHILE_TURNING_S, Memory
 
 MEASURES = (("requests", "requests"), ("input", "counted input"), ("output", "output"))
 TIGHT, OVER = Decimal("0.8"), Decimal(1)
+_AS_OBSERVED = Scenario()
+_now: Memory[dict[str, headroom.Peak]] = Memory(8)
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,11 @@ def present(data: Found, ask: Ask) -> Content | None:
     if frame.empty:
         return None
     book = pricebook.current()
-    now = headroom.peaks(frame, book, Scenario())
-    then = headroom.peaks(frame, book, scenario, data.turned.replayed)
+    now = _now.answer(
+        ask.filters, scenario.dimensions, lambda: headroom.peaks(frame, book, _AS_OBSERVED), WHILE_TURNING_S
+    )
+    same = scenario == _AS_OBSERVED
+    then = now if same else headroom.peaks(frame, book, scenario, data.turned.replayed)
     names = list(dict.fromkeys((*now, *then)))
     hours = len(data.minutes.hours)
     return Content(
