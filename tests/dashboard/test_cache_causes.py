@@ -21,7 +21,8 @@ from dashboard.queries.causes import block_name, block_of
 from ingest.auth import create_key
 from ingest.core.cache.causes import CAUSES
 from ingest.core.events import PrefixBlock, UsageEvent
-from tests.support.builders import at, make_event, settle
+from tests.support.builders import settle
+from tests.support.cache_page import call
 
 pytestmark = pytest.mark.django_db
 D = Decimal
@@ -40,22 +41,6 @@ def ask(client: Client) -> Ask:
         return answer.json()
 
     return call
-
-
-def call(number: int, seconds: float, *, write: int = MILLION, read: int = 0, **fields: Any) -> UsageEvent:
-    """A Haiku call of one session whose prefix is one block of a million tokens."""
-    defaults: dict[str, Any] = {
-        "occurred_at": at(seconds=seconds),
-        "model": HAIKU,
-        "uncached_input_tokens": 0,
-        "cache_write_5m_input_tokens": write,
-        "cache_read_input_tokens": read,
-        "session_id": "s",
-        "workspace_id": "w",
-        "ttft_ms": 0,
-        "prefix": (PrefixBlock("a", MILLION),),
-    }
-    return make_event(f"c{number}", **{**defaults, **fields})
 
 
 def by_hand() -> list[UsageEvent]:
