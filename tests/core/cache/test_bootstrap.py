@@ -66,6 +66,21 @@ def test_predictions_cover_the_sum_of_other_sessions() -> None:
     assert inside >= 88
 
 
+@pytest.mark.parametrize("sessions", [8, 20])
+def test_a_few_sessions_that_hold_most_of_the_money_do_not_make_it_too_sure(sessions: int) -> None:
+    rng = np.random.default_rng(6)
+    inside = 0
+    for seed in range(200):
+        found = interval(rng.lognormal(0, 1, sessions), future=sessions, draws=400, seed=seed)
+        inside += found.low <= rng.lognormal(0, 1, sessions).sum() <= found.high
+    assert inside >= 180
+
+
+def test_two_sessions_have_bounds_and_they_are_wide() -> None:
+    found = interval(np.array([1.0, 3.0]))
+    assert found.low < 0 < 8 < found.high < 100
+
+
 def test_very_many_sessions_are_drawn_in_bags(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(5).gamma(2.0, 1.0, 1500)
     one_by_one = interval(values)

@@ -138,6 +138,28 @@ def test_intervals_cover_the_other_half_in_nine_of_ten_splits(policy: Policy) ->
     assert of_shares >= 90
 
 
+@pytest.mark.parametrize("policy", [ONE_HOUR, Policy("5m", 1), Policy("5m", 3)])
+def test_intervals_of_one_model_cover_too_however_few_its_sessions(policy: Policy) -> None:
+    log, units = coding()
+    before, after = replay(log, [FIVE_MINUTES, policy])
+    covered = {}
+    for price in range(len(log.prices)):
+        here = log.price == price
+        _, unit = np.unique(units[here], return_inverse=True)
+        saved = np.bincount(unit.reshape(-1), weights=(before.costs - after.costs)[here])
+        rng = np.random.default_rng(21)
+        inside = 0
+        for _ in range(100):
+            mixed = rng.permutation(len(saved))
+            known, others = mixed[: len(saved) // 2], mixed[len(saved) // 2 :]
+            found = interval(saved[known], future=len(others), draws=500)
+            inside += found.low <= saved[others].sum() <= found.high
+        if len(saved) >= 15:  # halves of seven sessions or more
+            covered[price, len(saved)] = inside
+    assert len(covered) == 3
+    assert min(covered.values()) >= 90, covered
+
+
 def test_the_public_table_is_what_this_trace_says() -> None:
     for mine, public in zip(calibrate(coding()[0]).rows(), DEFAULT_REUSE.rows(), strict=True):
         assert mine.share == pytest.approx(public.share, abs=0.0006)
