@@ -65,13 +65,6 @@ class Table:
     total: Row | None = None
     context: Mapping[str, str] = field(default_factory=dict)  # columns that say where the CSV came from
 
-    def aligned(self) -> list[tuple[Row, list[tuple[Column, Cell]]]]:
-        """Rows with each cell beside its column, as the template walks them."""
-        return [(row, list(zip(self.columns, row.cells, strict=True))) for row in self.rows]
-
-    def total_cells(self) -> list[tuple[Column, Cell]]:
-        return [] if self.total is None else list(zip(self.columns, self.total.cells, strict=True))
-
     def csv_lines(self) -> Iterator[str]:
         """The table line by line: exact values, the total as last row, context repeated so that files can be joined."""
         shown = [index for index, column in enumerate(self.columns) if not column.name.startswith("_")]

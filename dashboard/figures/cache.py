@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from dashboard import numbers
 from dashboard.figures import theme
 
 
-def input_by_outcome(frame: pd.DataFrame, labels: Sequence[str], unfinished: bool = False) -> go.Figure:
+def input_by_outcome(frame: pd.DataFrame, labels: Sequence[str], unfinished: bool = False) -> theme.Figure:
     """Input tokens over time as a stack of the four input meters, with the token hit rate as a line on the right.
 
     frame: one row a bucket; the four input meters and token_hit_rate (None where there was no input).
     """
     names = theme.bucket_names(labels, unfinished)
-    figure = go.Figure()
+    traces: list[theme.Trace] = []
     # One or two points make no area: then the same stack is drawn as bars.
     areas = len(names) > 2
     for meter in theme.INPUT_METERS:
@@ -32,17 +31,17 @@ def input_by_outcome(frame: pd.DataFrame, labels: Sequence[str], unfinished: boo
             "meta": {"role": meter.role},
         }
         if areas:
-            figure.add_trace(go.Scatter(mode="lines", line={"width": 0.5}, stackgroup="input", **common))
+            traces.append(theme.scatter(mode="lines", line={"width": 0.5}, stackgroup="input", **common))
         else:
-            figure.add_trace(go.Bar(**common))
+            traces.append(theme.bar(**common))
     rates = list(frame["token_hit_rate"])
-    figure.add_trace(_rate_line("token hit rate", "line", names, rates, axis="y2"))
+    traces.append(_rate_line("token hit rate", "line", names, rates, axis="y2"))
     totals = [
         sum(values) for values in zip(*(frame[meter.column] for meter in theme.INPUT_METERS), strict=True)
     ]
     known = [float(rate) for rate in rates if not numbers.is_missing(rate)]
-    return theme.finish(
-        figure,
+    return theme.figure(
+        traces,
         barmode="stack",
         bargap=theme.bar_gap(len(names)),
         xaxis=theme.bucket_axis(names, edge=0.5 if not areas else 0.02),
@@ -53,15 +52,15 @@ def input_by_outcome(frame: pd.DataFrame, labels: Sequence[str], unfinished: boo
 
 def hit_rates_over_time(
     frame: pd.DataFrame, labels: Sequence[str], roles: Mapping[str, str], share: str
-) -> go.Figure:
+) -> theme.Figure:
     """One line a group: its hit rate, bucket by bucket. frame: one row a bucket, one column a group."""
-    figure = go.Figure()
+    traces: list[theme.Trace] = []
     for group in frame.columns:
-        figure.add_trace(
+        traces.append(
             _rate_line(str(group), roles.get(str(group), theme.OTHER_ROLE), labels, list(frame[group]))
         )
-    return theme.finish(
-        figure,
+    return theme.figure(
+        traces,
         xaxis=theme.bucket_axis(labels, edge=0.1),
         yaxis={**theme.percent_axis(0.0), "showgrid": True, "title": {"text": ""}},
         meta={"share": share},
@@ -70,8 +69,8 @@ def hit_rates_over_time(
 
 def _rate_line(
     name: str, role: str, x: Sequence[str], rates: Sequence[object], axis: str = "y"
-) -> go.Scatter:
-    return go.Scatter(
+) -> theme.Trace:
+    return theme.scatter(
         name=theme.safe(name),
         x=x,
         y=theme.floats(rates),
@@ -92,15 +91,15 @@ def saving_over_time(
     net: Sequence[Decimal | None],
     labels: Sequence[str],
     unfinished: bool = False,
-) -> go.Figure:
+) -> theme.Figure:
     """What reads saved (up), what writes cost on top (down), and what remains as a line."""
     names = theme.bucket_names(labels, unfinished)
     paid = [None if premium is None else -premium for premium in premiums]
-    figure = go.Figure()
+    traces: list[theme.Trace] = []
     bars = (("saved by reads", "meter:read", saved), ("write premium", "meter:write-5m", paid))
     for name, role, values in bars:
-        figure.add_trace(
-            go.Bar(
+        traces.append(
+            theme.bar(
                 name=name,
                 x=names,
                 y=theme.floats(values),
@@ -110,8 +109,8 @@ def saving_over_time(
                 meta={"role": role},
             )
         )
-    figure.add_trace(
-        go.Scatter(
+    traces.append(
+        theme.scatter(
             name="net saving",
             x=names,
             y=theme.floats(net),
@@ -123,8 +122,8 @@ def saving_over_time(
         )
     )
     heights = [value for value in theme.floats([*saved, *paid, *net]) if value is not None]
-    return theme.finish(
-        figure,
+    return theme.figure(
+        traces,
         barmode="relative",
         bargap=theme.bar_gap(len(names)),
         xaxis=theme.bucket_axis(names),

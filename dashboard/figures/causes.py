@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
 from dashboard import numbers
 from dashboard.figures import theme
 from ingest.core.cache import causes
@@ -30,15 +28,15 @@ assert set(ROLES) == set(causes.CAUSES)
 
 def over_time(
     costs: Mapping[str, Sequence[Any]], labels: Sequence[str], unfinished: bool = False
-) -> go.Figure:
+) -> theme.Figure:
     """USD of writes, bucket by bucket, stacked by cause; costs: a value a bucket for each cause that occurred."""
     names = theme.bucket_names(labels, unfinished)
-    figure = go.Figure()
+    traces: list[theme.Trace] = []
     for cause in ROLES:
         if cause not in costs:
             continue
-        figure.add_trace(
-            go.Bar(
+        traces.append(
+            theme.bar(
                 name=cause,
                 x=names,
                 y=theme.floats(costs[cause]),
@@ -49,8 +47,8 @@ def over_time(
             )
         )
     heights = [sum(values) for values in zip(*(theme.floats(each) for each in costs.values()), strict=True)]
-    return theme.finish(
-        figure,
+    return theme.figure(
+        traces,
         barmode="stack",
         bargap=theme.bar_gap(len(names)),
         xaxis=theme.bucket_axis(names),
@@ -60,17 +58,17 @@ def over_time(
 
 def chain(
     read: Sequence[int], uncached: Sequence[int], written: Mapping[str, Sequence[int]], labels: Sequence[str]
-) -> go.Figure:
+) -> theme.Figure:
     """Input tokens request by request: read at the bottom, what was written by cause above, uncached on top."""
-    figure = go.Figure()
+    traces: list[theme.Trace] = []
     parts = [
         ("read", "meter:read", read),
         *((cause, ROLES[cause], written[cause]) for cause in ROLES if cause in written),
         ("uncached", "meter:uncached", uncached),
     ]
     for name, role, values in parts:
-        figure.add_trace(
-            go.Bar(
+        traces.append(
+            theme.bar(
                 name=name,
                 x=list(labels),
                 y=list(values),
@@ -80,8 +78,8 @@ def chain(
             )
         )
     heights = [float(sum(values)) for values in zip(*(values for _, _, values in parts), strict=True)]
-    return theme.finish(
-        figure,
+    return theme.figure(
+        traces,
         barmode="stack",
         bargap=0.12 if len(labels) > 7 else theme.bar_gap(len(labels)),
         xaxis=theme.bucket_axis(labels),

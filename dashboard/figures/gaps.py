@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import plotly.graph_objects as go
-
 from dashboard import numbers
 from dashboard.figures import theme
 
@@ -77,9 +75,9 @@ def marks() -> list[dict[str, Any]]:
     ]
 
 
-def ttl_curve(points: Sequence[Point]) -> go.Figure:
+def ttl_curve(points: Sequence[Point]) -> theme.Figure:
     """Token hit rate (left) and input list cost (right) against the TTL."""
-    figure = go.Figure()
+    traces: list[theme.Trace] = []
     x = [place(point.ttl_s) for point in points]
     shown = [
         ("token hit rate", "meter:read", "y", [point.token_hit_rate for point in points]),
@@ -91,8 +89,8 @@ def ttl_curve(points: Sequence[Point]) -> go.Figure:
             if axis == "y"
             else [numbers.money(point.input_list_cost) for point in points]
         )
-        figure.add_trace(
-            go.Scatter(
+        traces.append(
+            theme.scatter(
                 name=name,
                 x=x,
                 y=values,
@@ -108,8 +106,8 @@ def ttl_curve(points: Sequence[Point]) -> go.Figure:
             )
         )
     most = max((float(point.input_list_cost) for point in points), default=0.0)
-    return theme.finish(
-        figure,
+    return theme.figure(
+        traces,
         hovermode="closest",
         xaxis=time_axis(),
         yaxis={**theme.percent_axis(0.0), "showgrid": True},
@@ -123,13 +121,13 @@ def ttl_curve(points: Sequence[Point]) -> go.Figure:
     )
 
 
-def rewrites(bars: Sequence[Bar], within: Sequence[float]) -> go.Figure:
+def rewrites(bars: Sequence[Bar], within: Sequence[float]) -> theme.Figure:
     """USD of writing again by gap, as bars as wide as their gaps; `within`: the share of reuse up to each bar's end."""
-    figure = go.Figure()
+    traces: list[theme.Trace] = []
     roles = ["meter:write-5m" if bar.high_s <= MARKS_S[1] else "meter:write-1h" for bar in bars]
     left = [max(bar.low_s, FIRST_S) for bar in bars]
-    figure.add_trace(
-        go.Bar(
+    traces.append(
+        theme.bar(
             name="rewrites",
             x=[(place(low) + place(bar.high_s)) / 2 for low, bar in zip(left, bars, strict=True)],
             width=[(place(bar.high_s) - place(low)) * 0.94 for low, bar in zip(left, bars, strict=True)],
@@ -139,8 +137,8 @@ def rewrites(bars: Sequence[Bar], within: Sequence[float]) -> go.Figure:
             meta={"role": roles[0] if roles else "meter:write-5m", "roles": roles},
         )
     )
-    figure.add_trace(
-        go.Scatter(
+    traces.append(
+        theme.scatter(
             name="reuse within",
             x=[place(bar.high_s) for bar in bars],
             y=list(within),
@@ -156,8 +154,8 @@ def rewrites(bars: Sequence[Bar], within: Sequence[float]) -> go.Figure:
         )
     )
     most = max((float(bar.rewrite_cost) for bar in bars), default=0.0)
-    return theme.finish(
-        figure,
+    return theme.figure(
+        traces,
         hovermode="closest",
         xaxis=time_axis(),
         yaxis=theme.value_axis(0.0, most, numbers.money_tick),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from dashboard import numbers
 from dashboard.figures import theme
@@ -17,7 +16,7 @@ def cost_over_time(
     roles: Mapping[str, str],
     previous: Sequence[object] | None = None,
     unfinished: bool = False,
-) -> go.Figure:
+) -> theme.Figure:
     """Stacked bars of list cost.
 
     frame     one row a bucket, one column a group (in stacking order), Decimal
@@ -27,11 +26,11 @@ def cost_over_time(
     """
     names = theme.bucket_names(labels, unfinished)
     opacity = theme.opacities(len(names), unfinished)
-    figure = go.Figure()
+    traces: list[theme.Trace] = []
     totals = [sum(row) for row in frame.itertuples(index=False)] if len(frame.columns) else []
     for group in frame.columns:
-        figure.add_trace(
-            go.Bar(
+        traces.append(
+            theme.bar(
                 name=theme.safe(str(group)),
                 x=names,
                 y=theme.floats(frame[group]),
@@ -41,15 +40,15 @@ def cost_over_time(
                 meta={"role": roles.get(str(group), theme.OTHER_ROLE)},
             )
         )
-    figure.add_trace(_hover_line("total", "line", names, totals, visible=False))
+    traces.append(_hover_line("total", "line", names, totals, visible=False))
     high = max([0.0, *(float(total) for total in totals)])
     if previous is not None:
         before = list(previous)[: len(names)]
         before += [None] * (len(names) - len(before))
         high = max([high, *(value for value in theme.floats(before) if value is not None)])
-        figure.add_trace(_hover_line("period before", "previous", names, before, visible=True))
-    return theme.finish(
-        figure,
+        traces.append(_hover_line("period before", "previous", names, before, visible=True))
+    return theme.figure(
+        traces,
         barmode="stack",
         bargap=theme.bar_gap(len(names)),
         xaxis=theme.bucket_axis(names),
@@ -59,8 +58,8 @@ def cost_over_time(
 
 def _hover_line(
     name: str, role: str, x: Sequence[str], values: Sequence[object], *, visible: bool
-) -> go.Scatter:
-    return go.Scatter(
+) -> theme.Trace:
+    return theme.scatter(
         name=name,
         x=x,
         y=theme.floats(values),

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-import plotly.graph_objects as go
-
 from dashboard import numbers
 from dashboard.figures import theme
 
 
-def steps(observed: Decimal, changes: Sequence[tuple[str, Decimal]], scenario: Decimal) -> go.Figure:
+def steps(observed: Decimal, changes: Sequence[tuple[str, Decimal]], scenario: Decimal) -> theme.Figure:
     """A waterfall: observed, one step a knob, scenario. The steps sum exactly to the difference."""
     names = ["observed", *(name for name, _ in changes), "scenario"]
     amounts = [observed, *(amount for _, amount in changes), scenario]
@@ -23,8 +21,8 @@ def steps(observed: Decimal, changes: Sequence[tuple[str, Decimal]], scenario: D
         *(_step_text(amount) for _, amount in changes),
         numbers.money_round(scenario),
     ]
-    figure = go.Figure(
-        go.Waterfall(
+    traces = [
+        theme.waterfall(
             x=[theme.safe(name) for name in names],
             y=theme.floats(amounts),
             measure=["absolute", *("relative" for _ in changes), "total"],
@@ -34,11 +32,11 @@ def steps(observed: Decimal, changes: Sequence[tuple[str, Decimal]], scenario: D
             cliponaxis=False,
             hovertemplate="%{x}  <b>%{customdata}</b><extra></extra>",
         )
-    )
+    ]
     high = max([0.0, float(scenario), *(float(level) for level in levels)])
     axis = theme.value_axis(0, high * 1.05, numbers.money_tick)
-    return theme.finish(
-        figure,
+    return theme.figure(
+        traces,
         hovermode="closest",
         waterfallgap=0.35,
         margin={"l": 8, "r": 8, "t": 22, "b": 24},

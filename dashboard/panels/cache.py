@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from dashboard import numbers, tables
+from dashboard.figures import cache as figures
+from dashboard.figures import theme
 from dashboard.panels import overview, shape
 from dashboard.panels.base import Ask, Content, KeyItem, Panel
 from dashboard.panels.words import HOW_HIT, HOW_SAVING
@@ -35,7 +37,10 @@ def breakeven(row: dict[str, Any]) -> Decimal | None:
 
 def fetch_headline(ask: Ask) -> dict[str, Any]:
     before = ask.filters.previous()
-    return {"now": cache.total(ask.filters), "before": cache.total(before) if before else None}
+    return {
+        "now": cache.total(ask.filters, shape.over_time(ask)),
+        "before": cache.total(before, shape.over_time(ask, before)) if before else None,
+    }
 
 
 def present_headline(data: dict[str, Any], ask: Ask) -> Content | None:
@@ -114,8 +119,6 @@ def _reads_stat(now: dict[str, Any]) -> dict[str, Any]:
 
 
 def present_saving(data: dict[str, Any], ask: Ask) -> Content | None:
-    from dashboard.figures import cache as figures
-    from dashboard.figures import theme
 
     rows, grain = data["rows"], data["grain"]
     if rows.empty:
@@ -144,7 +147,7 @@ def present_saving(data: dict[str, Any], ask: Ask) -> Content | None:
     )
     return Content(
         sub=f"per {grain}",
-        figure=theme.payload(figures.saving_over_time(saved, premium, net, names, running)),
+        figure=figures.saving_over_time(saved, premium, net, names, running),
         figure_label=f"Cache saving per {grain}: saved by reads, write premium, net",
         key=(
             KeyItem("saved by reads", "meter:read"),
@@ -160,12 +163,14 @@ def present_saving(data: dict[str, Any], ask: Ask) -> Content | None:
 
 def fetch_rates(ask: Ask) -> dict[str, Any]:
     grain = shape.grain_for(ask)
-    return {"grain": grain, "rows": cache.by(ask.filters, ("model",), grain), "stable": shape.stable_models()}
+    return {
+        "grain": grain,
+        "rows": cache.by(ask.filters, ("model",), grain, shape.over_time(ask)),
+        "stable": shape.stable_models(),
+    }
 
 
 def present_rates(data: dict[str, Any], ask: Ask) -> Content | None:
-    from dashboard.figures import cache as figures
-    from dashboard.figures import theme
 
     rows, grain = data["rows"], data["grain"]
     if rows.empty:
@@ -186,18 +191,13 @@ def present_rates(data: dict[str, Any], ask: Ask) -> Content | None:
         *(tables.Column(name, name) for name in frame.columns),
     )
     lines = tuple(
-        tables.Row(
-            (
-                tables.Cell(name, name),
-                *(tables.percent_cell(frame[group].iloc[at]) for group in frame.columns),
-            )
-        )
-        for at, name in enumerate(names)
+        tables.Row((tables.Cell(name, name), *map(tables.percent_cell, rates)))
+        for name, rates in zip(names, frame.itertuples(index=False, name=None), strict=True)
     )
     drawn = {shape.shown(name): role for name, role in roles.items()}
     return Content(
         sub=f"per {grain}",
-        figure=theme.payload(figures.hit_rates_over_time(frame, names, drawn, "token_hit_rate")),
+        figure=figures.hit_rates_over_time(frame, names, drawn, "token_hit_rate"),
         figure_label=f"Token hit rate per {grain} by model",
         key=tuple(
             KeyItem(shape.shown(name), roles[name], "swatch-line", shape.filter_link(ask, "model", name))
@@ -213,26 +213,20 @@ MOST_ROWS = 100
 
 
 def fetch_models(ask: Ask) -> dict[str, Any]:
-    return _with_past(ask, "model", cache.report(ask.filters, ("model",)))
-
-
-def fetch_workspaces(ask: Ask) -> dict[str, Any]:
-    dimension, report = overview.labelled_report(ask)
-    return _with_past(ask, dimension, report)
-
-
-def _with_past(ask: Ask, dimension: str, report: cache.Report) -> dict[str, Any]:
     before = ask.filters.previous() if ask.filters.compare else None
     return {
-        "dimension": dimension,
-        "report": report,
-        "before": cache.report(before, (dimension,)) if before else None,
-        "stable": shape.stable_models() if dimension == "model" else [],
+        "dimension": "model",
+        "report": cache.report(ask.filters, ("model",), priced=shape.over_time(ask)),
+        "before": cache.report(before, ("model",), priced=shape.over_time(ask, before)) if before else None,
+        "stable": shape.stable_models(),
     }
 
 
+def fetch_workspaces(ask: Ask) -> dict[str, Any]:
+    return {**overview.fetch_top(ask), "stable": []}
+
+
 def present_groups(data: dict[str, Any], ask: Ask) -> Content | None:
-    from dashboard.figures import theme
 
     report, dimension = data["report"], data["dimension"]
     if report.rows.empty:
@@ -285,7 +279,6 @@ def present_groups(data: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def _group_cells(row: dict[str, Any], past: dict[str, Any] | None, compare: bool) -> list[tables.Cell]:
-    from dashboard.figures import theme
 
     cells = [tables.percent_cell(row["token_hit_rate"])]
     if compare:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dashboard import numbers, tables
+from dashboard.figures import causes as figures
 from dashboard.panels import shape, stored
 from dashboard.panels.base import Ask, Content, KeyItem, Panel
 from dashboard.queries.causes import AGAIN
@@ -47,8 +48,6 @@ HOW = (
 
 
 def present_over_time(body: dict[str, Any], ask: Ask) -> Content | None:
-    from dashboard.figures import causes as figures
-    from dashboard.figures import theme
 
     grain = body["grain"]
     rows = pd.DataFrame(
@@ -79,19 +78,17 @@ def present_over_time(body: dict[str, Any], ask: Ask) -> Content | None:
         tables.Row(
             (
                 tables.Cell(name, name),
-                *(tables.money_cell(frame[cause].iloc[at]) for cause in shown),
-                tables.money_cell(total(frame.iloc[at])),
+                *map(tables.money_cell, amounts),
+                tables.money_cell(total(amounts)),
             )
         )
-        for at, name in enumerate(names)
+        for name, amounts in zip(names, frame.itertuples(index=False, name=None), strict=True)
     )
     sums = [total(frame[cause]) for cause in shown]
     return Content(
         sub=f"dollars of cache writes per {grain}",
-        figure=theme.payload(
-            figures.over_time(
-                {cause: list(frame[cause]) for cause in shown}, names, shape.unfinished(ask, grain, buckets)
-            )
+        figure=figures.over_time(
+            {cause: list(frame[cause]) for cause in shown}, names, shape.unfinished(ask, grain, buckets)
         ),
         figure_label=f"Dollars of cache writes per {grain} by cause",
         key=tuple(KeyItem(cause, figures.ROLES[cause]) for cause in shown),
@@ -124,7 +121,6 @@ def _no_writes() -> Content:
 
 
 def present_ranked(body: dict[str, Any], ask: Ask) -> Content | None:
-    from dashboard.figures.causes import ROLES
 
     bill = body["input"]
     if not bill["written_tokens"]:
@@ -142,10 +138,10 @@ def present_ranked(body: dict[str, Any], ask: Ask) -> Content | None:
     rows = tuple(
         tables.Row(
             (
-                tables.name_cell(row["cause"], role=ROLES[row["cause"]]),
+                tables.name_cell(row["cause"], role=figures.ROLES[row["cause"]]),
                 tables.tokens_cell(row["tokens"]),
                 tables.money_cell(Decimal(row["list_cost"])),
-                tables.share_cell(ROLES[row["cause"]], Decimal(row["list_cost"]), cost),
+                tables.share_cell(figures.ROLES[row["cause"]], Decimal(row["list_cost"]), cost),
                 tables.money_cell(Decimal(row["extra_cost"]))
                 if row["cause"] in AGAIN
                 else tables.Cell(numbers.NONE, None, "New tokens: there was nothing to read"),
@@ -182,7 +178,6 @@ def present_ranked(body: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def present_requests(body: dict[str, Any], ask: Ask) -> Content | None:
-    from dashboard.figures.causes import ROLES
 
     columns = (
         tables.Column("occurred_at", "time", text=True),
@@ -211,7 +206,7 @@ def present_requests(body: dict[str, Any], ask: Ask) -> Content | None:
                     tables.name_cell(row["model"]),
                     tables.name_cell(row["workspace_id"] or ""),
                     tables.name_cell(session),
-                    tables.name_cell(row["cause"], role=ROLES[row["cause"]]),
+                    tables.name_cell(row["cause"], role=figures.ROLES[row["cause"]]),
                     tables.tokens_cell(row["tokens"]),
                     tables.money_cell(Decimal(row["extra_cost"])),
                 ),
@@ -254,7 +249,6 @@ def present_chains(body: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def _chains_table(title: str, kind: str, rows: list[dict[str, Any]], ask: Ask) -> tables.Table:
-    from dashboard.figures.causes import ROLES
 
     prefix = kind == "prefix"
     columns = (
@@ -282,7 +276,7 @@ def _chains_table(title: str, kind: str, rows: list[dict[str, Any]], ask: Ask) -
                     tables.Cell(row["model"] or "several", row["model"]),
                     tables.count_cell(row["requests"]),
                     *((tables.count_cell(row["sessions"]),) if prefix else ()),
-                    tables.name_cell(row["cause"], role=ROLES[row["cause"]]),
+                    tables.name_cell(row["cause"], role=figures.ROLES[row["cause"]]),
                     tables.tokens_cell(row["tokens"]),
                     tables.money_cell(Decimal(row["extra_cost"])),
                 ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard import numbers, tables
+from dashboard.figures import causes as figures
 from dashboard.filters import METER, SESSION, FilterError
 from dashboard.panels.base import PATHS, Ask, Content, Empty, KeyItem, Panel
 from dashboard.queries import chains
@@ -40,8 +41,6 @@ def _number(ask: Ask, knob: str) -> int | None:
 
 
 def present(data: chains.Timeline | None, ask: Ask) -> Content | None:
-    from dashboard.figures import causes as figures
-    from dashboard.figures import theme
 
     if data is None:
         return Content(extra={"instead": "No session or prefix is chosen", "pending": CHOOSE})
@@ -58,7 +57,7 @@ def present(data: chains.Timeline | None, ask: Ask) -> Content | None:
     first, last = data.steps[0].number, data.steps[-1].number
     return Content(
         sub=f"requests {first}–{last} of {numbers.count(data.requests)}",
-        figure=theme.payload(figure),
+        figure=figure,
         figure_label="Input tokens of each request: read, written by cause, uncached",
         key=(
             KeyItem("read", "meter:read"),
@@ -105,7 +104,6 @@ def _whose(ask: Ask) -> tables.Column:
 
 
 def _row(step: chains.Step, ask: Ask) -> tables.Row:
-    from dashboard.figures.causes import ROLES
 
     local = step.occurred_at.astimezone(ask.zone)
     written = step.write_5m + step.write_1h
@@ -131,7 +129,7 @@ def _row(step: chains.Step, ask: Ask) -> tables.Row:
             tables.tokens_cell(step.read),
             tables.Cell(numbers.tokens(written), written, tier),
             tables.tokens_cell(step.uncached),
-            tables.Cell(why or "nothing written", why, role=ROLES[worst] if worst else ""),
+            tables.Cell(why or "nothing written", why, role=figures.ROLES[worst] if worst else ""),
             tables.money_cell(step.extra_cost or None),
         ),
         current=str(to_micros(step.occurred_at)) == ask.knob(MOMENT_KNOB),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import accumulate, pairwise
-from typing import Any
 
 from dashboard import numbers, tables
+from dashboard.figures import gaps as figures
 from dashboard.panels import stored
 from dashboard.panels.base import Ask, Content, KeyItem, Panel
 from dashboard.queries import gaps
@@ -103,8 +103,6 @@ def _notes(data: gaps.Gaps) -> str:
 
 
 def present_curve(data: gaps.Gaps, ask: Ask) -> Content | None:
-    from dashboard.figures import gaps as figures
-    from dashboard.figures import theme
 
     if not _any(data):
         return _nothing(data)
@@ -147,7 +145,7 @@ def present_curve(data: gaps.Gaps, ask: Ask) -> Content | None:
     )
     return Content(
         sub="drag the line",
-        figure=theme.payload(figures.ttl_curve(points)),
+        figure=figures.ttl_curve(points),
         figure_label="Token hit rate and input list cost against the TTL, from 10 seconds to a day",
         key=(
             KeyItem("token hit rate", "meter:read", "swatch-line"),
@@ -165,9 +163,8 @@ def present_curve(data: gaps.Gaps, ask: Ask) -> Content | None:
     )
 
 
-def bars_of(data: gaps.Gaps) -> list[Any]:
+def bars_of(data: gaps.Gaps) -> list[figures.Bar]:
     """The reuse of each bar, and what rewriting it costs above reading where 5 minutes do not cover it."""
-    from dashboard.figures.gaps import Bar
 
     tokens = data.histogram.reused.sum(axis=1)
     costs = data.histogram.rewrite_cost("5m")
@@ -176,7 +173,7 @@ def bars_of(data: gaps.Gaps) -> list[Any]:
         inside = [at for at, edge in enumerate(EDGES_S) if low < edge <= high or (edge == 0 and low == 0)]
         lapsed = high > 300
         found.append(
-            Bar(
+            figures.Bar(
                 low,
                 high,
                 int(tokens[inside].sum()),
@@ -187,8 +184,6 @@ def bars_of(data: gaps.Gaps) -> list[Any]:
 
 
 def present_gaps(data: gaps.Gaps, ask: Ask) -> Content | None:
-    from dashboard.figures import gaps as figures
-    from dashboard.figures import theme
 
     if not _any(data):
         return _nothing(data)
@@ -217,7 +212,7 @@ def present_gaps(data: gaps.Gaps, ask: Ask) -> Content | None:
     lapsed = [total([bar.rewrite_cost for bar in bars if low <= bar.low_s < high]) for low, high in _SPANS]
     return Content(
         sub="dollars of writing again what a 5-minute TTL had let lapse",
-        figure=theme.payload(figures.rewrites(bars, within)),
+        figure=figures.rewrites(bars, within),
         figure_label="Rewrite dollars by gap since the last use, and the share of reuse within each gap",
         key=(
             KeyItem("5–60 min: kept by 1h", "meter:write-5m"),

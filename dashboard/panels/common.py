@@ -17,7 +17,7 @@ def fetch_strip(ask: Ask) -> dict[str, Any]:
     return {
         "freshness": freshness.state(),
         "ledger": ledger.totals(),
-        "unpriced": spend.unpriced(ask.filters),
+        "unpriced": spend.unpriced(ask.filters, shape.over_time(ask)),
     }
 
 

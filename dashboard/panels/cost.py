@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from dashboard import numbers, pricebook, tables
+from dashboard.figures import spend as figures
+from dashboard.figures import theme
 from dashboard.filters import METER
 from dashboard.panels import shape
 from dashboard.panels.base import Ask, Content, KeyItem, Panel
@@ -21,11 +23,12 @@ from dashboard.queries import spend
 def fetch_cost(ask: Ask, dimension: str = "model") -> dict[str, Any]:
     grain = shape.grain_for(ask)
     before = ask.filters.previous() if ask.filters.compare else None
-    past = spend.by(before, (), grain) if before else None
+    past = spend.by(before, (), grain, shape.over_time(ask, before)) if before else None
+    priced = shape.over_time(ask) if dimension == "model" else None
     return {
         "grain": grain,
         "dimension": dimension,
-        "rows": spend.by(ask.filters, (dimension,), grain),
+        "rows": spend.by(ask.filters, (dimension,), grain, priced),
         "before": past if past is not None and len(past) else None,  # nothing then is no line at zero
         "before_filters": before,
         "stable": shape.stable_models() if dimension == "model" else [],
@@ -33,8 +36,6 @@ def fetch_cost(ask: Ask, dimension: str = "model") -> dict[str, Any]:
 
 
 def present_cost(data: dict[str, Any], ask: Ask) -> Content | None:
-    from dashboard.figures import spend as figures
-    from dashboard.figures import theme
 
     rows, grain, dimension = data["rows"], data["grain"], data["dimension"]
     if rows.empty:
@@ -64,7 +65,7 @@ def present_cost(data: dict[str, Any], ask: Ask) -> Content | None:
         key.append(KeyItem(shape.range_text(past.start, past.end, ask, short=True), "previous", "dotted"))
     return Content(
         sub=f"per {grain}",
-        figure=theme.payload(figure) if groups else None,
+        figure=figure if groups else None,
         figure_label=f"List cost per {grain}, stacked by {shape.word(dimension)}",
         key=tuple(key),
         table=_cost_table(frame, names, groups, dimension, before, running),
@@ -81,7 +82,6 @@ def _apart(rows: pd.DataFrame, dimension: str) -> tuple[pd.DataFrame, list[str]]
 
 def group_roles(groups: Sequence[str], dimension: str, stable: Sequence[str]) -> dict[str, str]:
     """Meters have their own colours, models keep theirs, other groups are coloured by rank."""
-    from dashboard.figures import theme
 
     if dimension == METER:
         return {meter.column: meter.role for meter in theme.METERS}
@@ -113,8 +113,8 @@ def _cost_table(
     if before is not None:
         columns.append(tables.Column("previous", "period before, same weekday"))
     rows = []
-    for at, name in enumerate(names):
-        amounts = [frame[group].iloc[at] for group in groups]
+    by_bucket = frame[groups].itertuples(index=False, name=None)
+    for at, (name, amounts) in enumerate(zip(names, by_bucket, strict=True)):
         label = f"{name} (so far)" if running and at == len(names) - 1 else name
         cells = [
             tables.Cell(label, name),
@@ -145,7 +145,6 @@ def fetch_how(ask: Ask) -> pd.DataFrame:
 
 
 def present_how(rows: pd.DataFrame, ask: Ask) -> Content | None:
-    from dashboard.figures import theme
 
     if rows.empty:
         return None

@@ -11,7 +11,7 @@ from dashboard.analysis import what_if
 from dashboard.analysis.scenario import everything
 from dashboard.panels import shape
 from dashboard.panels.base import Ask, Content, Empty, Panel
-from dashboard.panels.overview import labelled_report
+from dashboard.panels.overview import labelled, labelled_report
 from dashboard.queries import cache, lanes
 
 KEEP = 4
@@ -44,7 +44,7 @@ def fetch(ask: Ask) -> dict[str, Any]:
     return {
         "dimension": dimension,
         "report": report,
-        "before": cache.by(before, (dimension,)) if before and not report.rows.empty else None,
+        "before": labelled(before, dimension).rows if before and not report.rows.empty else None,
         "lanes": lanes.quantities(ask.filters),
     }
 

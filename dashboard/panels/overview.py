@@ -8,23 +8,26 @@ from typing import Any
 import pandas as pd
 
 from dashboard import numbers, pricebook, tables
-from dashboard.filters import METER
+from dashboard.figures import cache as figures
+from dashboard.figures import theme
+from dashboard.filters import METER, Filters
 from dashboard.panels import shape
 from dashboard.panels.base import Ask, Content, KeyItem, Panel
 from dashboard.panels.words import HOW_COST, HOW_HIT, HOW_SAVING
-from dashboard.queries import cache, spend
+from dashboard.queries import cache, costing, spend
 
 # --- headline --------------------------------------------------------------------------------------------------------
 
 
 def fetch_headline(ask: Ask) -> dict[str, Any]:
     with_cache = METER not in ask.filters.dimensions()  # hit rates span the meters
-    before = ask.filters.previous()
+    now, before = shape.over_time(ask), ask.filters.previous()
+    then = shape.over_time(ask, before) if before else None
     return {
-        "spend": spend.total(ask.filters),
-        "cache": cache.total(ask.filters) if with_cache else None,
-        # Cache totals hold requests and list cost too: the period before is read once.
-        "before_totals": (cache.total(before) if with_cache else spend.total(before)) if before else None,
+        "spend": spend.total(ask.filters, now),
+        "cache": cache.total(ask.filters, now) if with_cache else None,
+        # Cache totals hold requests and list cost too.
+        "before_totals": (cache.total if with_cache else spend.total)(before, then) if before else None,
         "before": before,
     }
 
@@ -144,12 +147,10 @@ def _coverage_stat(now: dict[str, Any]) -> dict[str, Any]:
 
 def fetch_input(ask: Ask) -> dict[str, Any]:
     grain = shape.grain_for(ask)
-    return {"grain": grain, "rows": cache.by(ask.filters, (), grain)}
+    return {"grain": grain, "rows": cache.by(ask.filters, (), grain, shape.over_time(ask))}
 
 
 def present_input(data: dict[str, Any], ask: Ask) -> Content | None:
-    from dashboard.figures import cache as figures
-    from dashboard.figures import theme
 
     rows, grain = data["rows"], data["grain"]
     if rows.empty:
@@ -163,7 +164,7 @@ def present_input(data: dict[str, Any], ask: Ask) -> Content | None:
     key = [KeyItem(meter.label, meter.role) for meter in theme.INPUT_METERS]
     return Content(
         sub=f"per {grain}",
-        figure=theme.payload(figures.input_by_outcome(frame, names, running)),
+        figure=figures.input_by_outcome(frame, names, running),
         figure_label=f"Input tokens per {grain} by cache outcome, and the token hit rate",
         key=(*key, KeyItem("token hit rate, right", "line", "line")),
         table=_input_table(frame, names),
@@ -171,17 +172,16 @@ def present_input(data: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def _input_table(frame: pd.DataFrame, names: list[str]) -> tables.Table:
-    from dashboard.figures import theme
 
     columns = [tables.Column("bucket", "bucket", text=True)]
     columns += [tables.Column(meter.column, meter.label) for meter in theme.INPUT_METERS]
     columns.append(tables.Column("token_hit_rate", "token hit rate"))
     rows = []
-    for at, name in enumerate(names):
-        cells = [tables.Cell(name, name)]
-        cells += [tables.tokens_cell(frame[meter.column].iloc[at]) for meter in theme.INPUT_METERS]
-        cells.append(tables.percent_cell(frame["token_hit_rate"].iloc[at]))
-        rows.append(tables.Row(tuple(cells)))
+    wanted = frame[[column.name for column in columns[1:]]]
+    for name, (*tokens, rate) in zip(names, wanted.itertuples(index=False, name=None), strict=True):
+        rows.append(
+            tables.Row((tables.Cell(name, name), *map(tables.tokens_cell, tokens), tables.percent_cell(rate)))
+        )
     sums = [sum(frame[meter.column]) for meter in theme.INPUT_METERS]
     read = sums[[meter.column for meter in theme.INPUT_METERS].index(theme.READ.column)]
     rate = Decimal(read) / sum(sums) if sum(sums) else None
@@ -200,10 +200,15 @@ TOP_DIMENSIONS = ("workspace_id", "api_key_id", "user_id", "source")
 def labelled_report(ask: Ask) -> tuple[str, cache.Report]:
     """By workspace; where nothing carries one, by the first label that tells rows apart."""
     for dimension in TOP_DIMENSIONS:
-        report = cache.report(ask.filters, (dimension,))
+        report = labelled(ask.filters, dimension)
         if report.rows.empty or any(report.rows[dimension].map(shape.name_of)):
             break
     return dimension, report
+
+
+def labelled(filters: Filters, dimension: str) -> cache.Report:
+    """A question by one label, read once for the panels that show it."""
+    return cache.report(filters, (dimension,), priced=costing.read(filters, (dimension,), "total"))
 
 
 def fetch_top(ask: Ask) -> dict[str, Any]:
@@ -212,7 +217,7 @@ def fetch_top(ask: Ask) -> dict[str, Any]:
     return {
         "dimension": dimension,
         "report": report,
-        "before": cache.report(before, (dimension,)) if before else None,
+        "before": labelled(before, dimension) if before else None,
     }
 
 
@@ -258,7 +263,6 @@ def present_top(data: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def _top_cells(row: dict[str, Any], past: dict[str, Any] | None, compare: bool) -> list[tables.Cell]:
-    from dashboard.figures import theme
 
     cells = [tables.money_cell(row["list_cost"], unpriced=row["list_cost"] is None)]
     if compare:

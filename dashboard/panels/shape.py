@@ -11,9 +11,10 @@ import pandas as pd
 from django.db.models import Min
 
 from dashboard import numbers
-from dashboard.filters import METER, TAG_PREFIX
+from dashboard.figures import theme
+from dashboard.filters import METER, TAG_PREFIX, Filters
 from dashboard.panels.base import Ask
-from dashboard.queries import spend
+from dashboard.queries import costing, spend
 from ingest.core.pricing import EXACT, total
 from ingest.core.timegrain import local_day_start
 from ingest.models import Lane
@@ -50,9 +51,16 @@ def grain_for(ask: Ask) -> str:
         return ask.filters.grain
     days = ask.filters.days(ask.zone)
     if days is None:  # an open range is as long as its data
-        months = spend.by(ask.filters, (), "month")[BUCKET]
+        priced = costing.read(ask.filters, ("model",), "month")
+        months = spend.by(ask.filters, (), "month", priced)[BUCKET]
         days = (months.max() - months.min()).days + 31 if len(months) else 31
     return "hour" if days <= 2 else "day" if days <= 100 else "month"
+
+
+def over_time(ask: Ask, filters: Filters | None = None) -> costing.Priced:
+    """The page's question, or one like it about other days, by model and bucket: read once, and most panels of a page
+    are sums of it."""
+    return costing.read(filters or ask.filters, ("model",), grain_for(ask))
 
 
 def timeline(ask: Ask, grain: str, rows: pd.DataFrame) -> list[pd.Timestamp]:
@@ -168,8 +176,6 @@ def name_of(value: Any) -> str:
 def label(dimension: str, name: str) -> str:
     """A group's name as people read it; meters by their short names."""
     if dimension == METER:
-        from dashboard.figures import theme
-
         return {meter.column: meter.label for meter in theme.METERS}.get(name, shown(name))
     return shown(name)
 

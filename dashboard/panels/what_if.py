@@ -12,6 +12,7 @@ from dashboard import numbers, pricebook, tables
 from dashboard.analysis import what_if
 from dashboard.analysis.assumptions import assumptions
 from dashboard.analysis.scenario import Scenario
+from dashboard.figures import what_if as figures
 from dashboard.panels import scenario_knobs, shape, what_if_tables
 from dashboard.panels.base import PATHS, Ask, Content, Panel
 from dashboard.queries import classes, lanes, policy_effects
@@ -59,8 +60,6 @@ def compared(data: Turned) -> what_if.Comparison:
 
 
 def present(data: Turned, ask: Ask) -> Content | None:
-    from dashboard.figures import theme
-    from dashboard.figures import what_if as figures
 
     if data.log.is_empty:
         return None
@@ -68,7 +67,7 @@ def present(data: Turned, ask: Ask) -> Content | None:
     turned = [(step.name, step.delta) for step in result.steps if step.turned]
     return Content(
         sub="steps sum exactly; their order is fixed",
-        figure=theme.payload(figures.steps(result.observed, turned, result.scenario)),
+        figure=figures.steps(result.observed, turned, result.scenario),
         figure_label="From the observed cost to the scenario's, one step a group of knobs",
         table=what_if_tables.by_model(ask, data.scenario, result, data.replayed),
         note="" if not data.scenario.is_identity else "Nothing is changed yet: move a slider.",

@@ -9,6 +9,7 @@ from dashboard import numbers, tables
 from dashboard.analysis import what_if
 from dashboard.analysis.assumptions import basis
 from dashboard.analysis.scenario import Scenario
+from dashboard.figures import theme
 from dashboard.panels import shape
 from dashboard.panels.base import Ask
 from ingest.core.pricing import METERS, total
@@ -29,7 +30,6 @@ def by_model(
     ask: Ask, scenario: Scenario, result: what_if.Comparison, replayed: what_if.Replayed | None = None
 ) -> tables.Table:
     """Observed and scenario side by side, a row a model, dearest first; amounts lead to how they were computed."""
-    from dashboard.figures import theme
 
     columns = (
         tables.Column("model", "model", text=True),
@@ -186,7 +186,6 @@ _SIDES = ("observed_quantity", "scenario_quantity", "observed_cost", "scenario_c
 
 
 def _meter_names() -> dict[str, tuple[str, str]]:
-    from dashboard.figures import theme
 
     return {meter.column: (meter.label, meter.role) for meter in theme.METERS}
 

@@ -13,18 +13,23 @@ import pandas as pd
 from psycopg import sql
 
 from dashboard import pricebook
-from dashboard.filters import LANE_DIMENSIONS, METER, Filters
+from dashboard.filters import LANE_DIMENSIONS, METER, SESSION, Filters
 from dashboard.pricebook import METERS, Lane, PriceVector
 from dashboard.queries import database, quantities
 from dashboard.queries.quantities import LANE_COLUMNS, QUANTITIES, Plan, TooManyRows
+from dashboard.queries.remembering import Memory
 from ingest.core.pricing import EXACT, TOKEN_METERS, ZERO
 
 # An amount is its coefficients: USD for one unit of each meter, made from the lane's price vector.
 Amount = Callable[[PriceVector], Sequence[Decimal]]
 ONE = Decimal(1)
 _NOTHING = (ZERO,) * len(METERS)
+_SUMS = (*QUANTITIES, "unpriced_requests", "unpriced_tokens", *(f"unpriced_{meter}" for meter in METERS))
 # What may stand in an answer; more is refused, never cut.
 MAX_ROWS = 100_000
+# In each web worker: the pages that people have open. A row takes some 400 bytes.
+KEPT_READS = 32
+KEPT_ROWS = 20_000
 
 
 def list_cost(vector: PriceVector) -> Sequence[Decimal]:
@@ -46,6 +51,14 @@ def write_premium(vector: PriceVector) -> Sequence[Decimal]:
     return (ZERO, ZERO, short, long, ZERO, ZERO)
 
 
+# What the spend and the cache figures of a page need.
+OF_PAGES: Mapping[str, Amount] = {
+    "list_cost": list_cost,
+    "read_saving": read_saving,
+    "write_premium": write_premium,
+}
+
+
 def of_meter(meter: str) -> Amount:
     """The part of the cost that one meter makes."""
     place = METERS.index(meter)
@@ -56,17 +69,21 @@ def of_meter(meter: str) -> Amount:
 class Priced:
     """The priced parts of a question, before they are added up to what was asked.
 
-    frame    every name of the question's dims but `meter` (text, "" = none); bucket_start (None, UTC time, or
-             date of the reporting zone); QUANTITIES, unpriced_requests, unpriced_tokens and unpriced_ + each
-             meter (int64: the part in rows without a price); priced (bool); unpriced_class (int, -1 =
-             priced); one column an amount, in units of 10 ** -scale USD (Python integers, 0 where unpriced)
+    columns  arrays of equal length, by name: every name of the question's dims but `meter` (text, "" = none);
+             bucket_start (None, UTC time, or date of the reporting zone); QUANTITIES, unpriced_requests,
+             unpriced_tokens and unpriced_ + each meter (int64: the part in rows without a price); priced (bool);
+             unpriced_class (int, -1 = priced); one column an amount, in units of 10 ** -scale USD (Python
+             integers, 0 where unpriced)
     scale    decimal places of those units
     classes  (model, provider, reason) by unpriced_class
     """
 
-    frame: pd.DataFrame
+    columns: Mapping[str, np.ndarray]
     scale: int
     classes: list[tuple[str, str, str]]
+
+    def __len__(self) -> int:
+        return len(self.columns["priced"])
 
 
 def load(filters: Filters, dims: Sequence[str], grain: str, amounts: Mapping[str, Amount]) -> Priced:
@@ -85,20 +102,41 @@ def load(filters: Filters, dims: Sequence[str], grain: str, amounts: Mapping[str
     groups = _Numbers()
     lane_groups = [groups.of(tuple(values)) for values in lanes[lane_dims].itertuples(index=False, name=None)]
     prices = _Prices.of(lanes, lane_groups, plan.price_days, amounts, filters.values(METER) or METERS)
-    found = database.frame(plan.query(prices.answer(plan)), plan.parameters)
-    if len(found) > quantities.MAX_GROUPS:
+    found = database.columns(plan.query(prices.answer(plan)), plan.parameters)
+    if len(found["requests"]) > quantities.MAX_GROUPS:
         raise TooManyRows(quantities.MAX_GROUPS)
-    found = found.astype(dict.fromkeys([*QUANTITIES, "unpriced_class", "lane_group"], "int64"))
-    found = found.rename(columns={**plan.label_names, **prices.amount_names})
-    lane_texts = {
-        name: pd.Series([groups.keys[group][place] for group in found["lane_group"]], dtype=object)
-        for place, name in enumerate(lane_dims)
-    }
-    money = {name: pd.Series([int(units) for units in found[name]], dtype=object) for name in amounts}
-    found = pd.DataFrame({**_columns(found), **lane_texts, **money})
+    columns = {name: np.array(found[name], dtype=np.int64) for name in (*QUANTITIES, "unpriced_class")}
+    columns["bucket_start"] = objects(found["bucket_start"])
+    for alias, name in plan.label_names.items():
+        columns[name] = objects(found[alias])
+    if SESSION in asked:
+        columns[SESSION] = objects(found[SESSION])
+    for place, name in enumerate(lane_dims):
+        columns[name] = objects([groups.keys[group][place] for group in found["lane_group"]])
+    for alias, name in prices.amount_names.items():
+        columns[name] = objects(list(map(int, found[alias])))
     if meters := filters.values(METER):
-        _keep_meters(found, meters)
-    return Priced(_with_unpriced(found), prices.scale, prices.classes.keys)
+        _keep_meters(columns, meters)
+    priced = columns["unpriced_class"] == -1
+    for name in ("requests", *METERS):
+        columns[f"unpriced_{name}"] = np.where(priced, 0, columns[name])
+    columns["unpriced_tokens"] = np.sum([columns[f"unpriced_{name}"] for name in TOKEN_METERS], axis=0)
+    return Priced({**columns, "priced": priced}, prices.scale, prices.classes.keys)
+
+
+_reads: Memory[Priced] = Memory(KEPT_READS, weigh=len, heaviest=KEPT_ROWS)
+
+
+def read(filters: Filters, dims: Sequence[str], grain: str) -> Priced:
+    """The parts of a question with the amounts `OF_PAGES`, remembered: the panels of a page are sums of a few reads."""
+    return _reads.answer(filters, (tuple(dims), grain), lambda: load(filters, dims, grain, OF_PAGES))
+
+
+def objects(values: Sequence[Any]) -> np.ndarray:
+    """An array of Python objects, whatever numpy would make of them."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
 
 
 class _Numbers:
@@ -208,42 +246,50 @@ class _Prices:
         )
 
 
-def add_up(parts: Priced, keys: Sequence[str], amounts: Sequence[str]) -> pd.DataFrame:
+Sums = dict[str, Any]  # columns of equal length: int64 and object arrays
+
+
+def add_up(parts: Priced, keys: Sequence[str], amounts: Sequence[str]) -> Sums:
     """One row a combination of `keys`, in their order: int64 sums of quantities, Decimal sums of amounts.
 
     An amount is None where no request and no token of the row has a price; texts that are "" become None.
     """
-    found = parts.frame
-    sums = [*QUANTITIES, "unpriced_requests", "unpriced_tokens", *(f"unpriced_{meter}" for meter in METERS)]
-    if found.empty:
-        return pd.DataFrame(
-            {name: pd.Series(dtype="int64" if name in sums else object) for name in [*keys, *sums, *amounts]}
-        )
-    if keys:
-        grouped = found.groupby(list(keys), sort=True, dropna=False)
-        codes = grouped.ngroup().to_numpy()
-    else:
-        codes = np.zeros(len(found), dtype="int64")
+    found = parts.columns
+    codes = _codes(parts, keys)
     order = np.argsort(codes, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) > 0])
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     if len(starts) > MAX_ROWS:
         raise TooManyRows(MAX_ROWS)
     firsts = order[starts]
-    answer: dict[
-        str, Any
-    ] = {}  # made a frame at once: a column at a time is most of the time of a small answer
-    for key in keys:
-        answer[key] = _nulls(found[key].to_numpy(dtype=object)[firsts])
-    for name in sums:
-        answer[name] = np.add.reduceat(found[name].to_numpy(dtype="int64")[order], starts)
-    priced = np.logical_or.reduceat(found["priced"].to_numpy(dtype=bool)[order], starts)
+    answer: Sums = {key: _nulls(found[key][firsts]) for key in keys}
+    for name in _SUMS:
+        answer[name] = np.add.reduceat(found[name][order], starts) if len(starts) else found[name]
+    priced = np.logical_or.reduceat(found["priced"][order], starts) if len(starts) else found["priced"]
     for name in amounts:
-        totals = np.add.reduceat(found[name].to_numpy(dtype=object)[order], starts)
-        money = [
-            _usd(units, parts.scale) if known else None for units, known in zip(totals, priced, strict=True)
-        ]
-        answer[name] = pd.Series(money, dtype=object)
-    return pd.DataFrame(answer, index=range(len(starts)))
+        totals = np.add.reduceat(found[name][order], starts) if len(starts) else found[name]
+        answer[name] = objects(
+            [_usd(units, parts.scale) if known else None for units, known in zip(totals, priced, strict=True)]
+        )
+    return answer
+
+
+def as_frame(columns: Sums) -> pd.DataFrame:
+    """The columns as a frame. Objects stay objects, whatever pandas would make of them."""
+    series = {
+        name: pd.Series(column, dtype=object if column.dtype == object else None)
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(series)
+
+
+def _codes(parts: Priced, keys: Sequence[str]) -> np.ndarray:
+    """By row the number of its combination of keys, in their order."""
+    codes = np.zeros(len(parts), dtype=np.int64)
+    for key in keys:
+        numbers, values = pd.factorize(parts.columns[key], sort=True)
+        # Numbered anew each time: products of many keys would not fit.
+        codes, _ = pd.factorize(codes * len(values) + numbers, sort=True)
+    return codes
 
 
 def unpriced(parts: Priced) -> pd.DataFrame:
@@ -252,38 +298,25 @@ def unpriced(parts: Priced) -> pd.DataFrame:
     Columns: model, provider, reason (text); requests, the five token meters, thinking_tokens,
     web_search_requests."""
     wanted = [name for name in QUANTITIES if not name.startswith("requests_with")]
-    without = parts.frame[~parts.frame["priced"]]
-    if without.empty:
+    without = ~parts.columns["priced"]
+    if not without.any():
         nothing = {name: pd.Series(dtype=object) for name in ("model", "provider", "reason")}
         return pd.DataFrame({**nothing, **{name: pd.Series(dtype="int64") for name in wanted}})
-    summed = without.groupby("unpriced_class")[wanted].sum()
+    frame = pd.DataFrame({name: parts.columns[name][without] for name in (*wanted, "unpriced_class")})
+    summed = frame.groupby("unpriced_class")[wanted].sum()
     for place, name in enumerate(("model", "provider", "reason")):
-        texts = np.array([parts.classes[number][place] for number in summed.index], dtype=object)
-        summed.insert(place, name, _nulls(texts).set_axis(summed.index))
+        texts = objects([parts.classes[number][place] for number in summed.index])
+        summed.insert(place, name, pd.Series(_nulls(texts), index=summed.index, dtype=object))
     return summed.sort_values(["model", "provider", "reason"], ignore_index=True)
 
 
-def _with_unpriced(found: pd.DataFrame) -> pd.DataFrame:
-    """The same with what has no price beside it, column by column."""
-    priced = (found["unpriced_class"] == -1).to_numpy()
-    columns: dict[str, Any] = {"priced": priced}
-    for name in ("requests", *METERS):
-        columns[f"unpriced_{name}"] = np.where(priced, 0, found[name].to_numpy(dtype="int64"))
-    columns["unpriced_tokens"] = sum(columns[f"unpriced_{name}"] for name in TOKEN_METERS)
-    return pd.DataFrame({**_columns(found), **columns})
-
-
-def _columns(frame: pd.DataFrame) -> dict[Any, Any]:
-    return {name: frame[name] for name in frame.columns}
-
-
-def _keep_meters(found: pd.DataFrame, meters: Sequence[str]) -> None:
+def _keep_meters(columns: dict[str, np.ndarray], meters: Sequence[str]) -> None:
     """A filter on meters leaves the others out of every column; thinking is a part of output."""
     for name in METERS:
         if name not in meters:
-            found[name] = 0
+            columns[name] = np.zeros_like(columns[name])
     if "output_tokens" not in meters:
-        found["thinking_tokens"] = 0
+        columns["thinking_tokens"] = np.zeros_like(columns["thinking_tokens"])
 
 
 def _usd(units: int, scale: int) -> Decimal:
@@ -292,5 +325,5 @@ def _usd(units: int, scale: int) -> Decimal:
     return EXACT.quantize(plain, ONE) if int(plain.as_tuple().exponent) > 0 else plain
 
 
-def _nulls(values: np.ndarray) -> pd.Series:
-    return pd.Series([None if value == "" else value for value in values], dtype=object)
+def _nulls(values: np.ndarray) -> np.ndarray:
+    return objects([None if value == "" else value for value in values])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,27 +51,31 @@ def statement(name: str, **parts: sql.Composable) -> sql.Composed:
     return sql.SQL(_text(name)).format(**parts)
 
 
-def frame(query: sql.Composable, parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    """The answer of a query, one column a result column, values as PostgreSQL's Python types in object
-    columns.
-    """
+def columns(query: sql.Composable, parameters: Mapping[str, Any] | None = None) -> dict[str, Sequence[Any]]:
+    """The answer of a query column by column, values as PostgreSQL's Python types."""
     connection.ensure_connection()
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_SESSION)
             cursor.execute(query.as_string(connection.connection), dict(parameters or {}))
-            columns = [column.name for column in cursor.description]
+            names = [column.name for column in cursor.description]
             rows = cursor.fetchall()
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise TooSlow from error
         raise
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    return dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+
+
+def frame(query: sql.Composable, parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """The same as a frame of object columns."""
+    return pd.DataFrame(columns(query, parameters), dtype=object)
 
 
 def row(query: sql.Composable, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The only row of an answer."""
-    found = frame(query, parameters)
-    if len(found) != 1:
-        raise ValueError(f"expected one row, got {len(found)}")
-    return {str(name): found[name].iloc[0] for name in found.columns}
+    found = columns(query, parameters)
+    count = len(next(iter(found.values())))
+    if count != 1:
+        raise ValueError(f"expected one row, got {count}")
+    return {name: values[0] for name, values in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -78,12 +79,12 @@ def _histogram(filters: Filters) -> Gaps:
         price_period=plan.price_period(sql.SQL("facts.utc_day::timestamp AT TIME ZONE 'UTC'")),
         conditions=sql.SQL(" AND ").join(conditions),
     )
-    found = database.frame(query, plan.parameters)
-    return _assembled(found.to_dict("records"), lanes.to_dict("records"), plan, start, end)
+    found = database.columns(query, plan.parameters)
+    return _assembled(found, lanes.to_dict("records"), plan, start, end)
 
 
 def _assembled(
-    rows: list[dict[Any, Any]],
+    found: Mapping[str, Sequence[Any]],
     lanes: list[dict[Any, Any]],
     plan: quantities.Plan,
     start: date | None,
@@ -92,28 +93,26 @@ def _assembled(
     book = pricebook.current()
     by_id = {row["lane_id"]: Lane(*(row[name] for name in Lane._fields)) for row in lanes}
     numbers: dict[InputPrices, int] = {}
-    cells: list[tuple[int, int, int]] = []
-    exact = unpriced = 0
-    for row in rows:
-        vector = book.vector(by_id[row["lane_id"]], plan.price_days[row["price_period"]])
-        tokens = int(row["tokens"])
-        if vector is None:
-            unpriced += tokens
-            continue
-        exact += tokens if row["exact"] else 0
-        cells.append((int(row["gap_bucket"]), numbers.setdefault(input_prices(vector), len(numbers)), tokens))
+    pairs = list(zip(found["lane_id"], found["price_period"], strict=True))
+    classes: dict[tuple[int, int], int] = {}  # -1 = no price
+    for pair in dict.fromkeys(pairs):
+        vector = book.vector(by_id[pair[0]], plan.price_days[pair[1]])
+        classes[pair] = -1 if vector is None else numbers.setdefault(input_prices(vector), len(numbers))
+    price = np.array([classes[pair] for pair in pairs], dtype=np.int64)
+    tokens = np.array(found["tokens"], dtype=np.int64)
+    bucket = np.array(found["gap_bucket"], dtype=np.int64)
+    priced = price >= 0
     counts = np.zeros((BUCKETS - NO_PREFIX, len(numbers)), dtype=np.int64)
-    for bucket, price, tokens in cells:
-        counts[bucket - NO_PREFIX, price] += tokens
-    whole = int(counts.sum())
+    np.add.at(counts, (bucket[priced] - NO_PREFIX, price[priced]), tokens[priced])
+    exact = int(tokens[priced & np.array(found["exact"], dtype=np.bool_)].sum())
     made = GapHistogram(
         reused=counts[-NO_PREFIX:],
         first=counts[FIRST_USE - NO_PREFIX],
         uncached=counts[0],
         prices=tuple(numbers),
-        basis=EXACT_BASIS if exact == whole else ESTIMATED_BASIS,
+        basis=EXACT_BASIS if exact == int(counts.sum()) else ESTIMATED_BASIS,
     )
-    return Gaps(made, start, end, exact, unpriced, _pending(start, end))
+    return Gaps(made, start, end, exact, int(tokens[~priced].sum()), _pending(start, end))
 
 
 def _whole_days(start: datetime | None, end: datetime | None) -> tuple[date | None, date | None]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakSet
@@ -25,6 +27,12 @@ class _Kept(NamedTuple):
     answer: object
 
 
+@dataclass
+class _Turn:
+    lock: Lock = field(default_factory=Lock)
+    asking: int = 0
+
+
 class Memory(Generic[Answer]):
     """The last so many answers; with `weigh`, no more than the newest whose weights sum to `heaviest`."""
 
@@ -33,6 +41,7 @@ class Memory(Generic[Answer]):
     ) -> None:
         self._most, self._weigh, self._heaviest = most, weigh, heaviest
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._turns: dict[Hashable, _Turn] = {}
         self._lock = Lock()
         _memories.add(self)
 
@@ -52,18 +61,48 @@ class Memory(Generic[Answer]):
         key = (filters.start, filters.end, filters.where, more)
         fresh = freshness.state()  # before the work: what comes in meanwhile makes the answer outdated
         version = (fresh.data_version, fresh.last_fill_at, pricebook.current().version)
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and (kept.version == version or time.monotonic() - kept.made_at < steady_s):
+
+        def known() -> _Kept | None:
+            with self._lock:
+                kept = self._kept.get(key)
+                if kept is None or not (
+                    kept.version == version or time.monotonic() - kept.made_at < steady_s
+                ):
+                    return None
                 self._kept.move_to_end(key)
-                return kept.answer  # type: ignore[return-value]  # only answers of this memory are in it
-        answer = work()
+                return kept
+
+        kept = known()
+        if kept is None:
+            # The panels of a page ask all at once: one of them works, the others find its answer.
+            with self._turn_of(key):
+                kept = known()
+                if kept is None:
+                    kept = _Kept(version, time.monotonic(), work())
+                    self._keep(key, kept)
+        return kept.answer  # type: ignore[return-value]  # only answers of this memory are in it
+
+    def _keep(self, key: Hashable, kept: _Kept) -> None:
         with self._lock:
-            self._kept[key] = _Kept(version, time.monotonic(), answer)
+            self._kept[key] = kept
             self._kept.move_to_end(key)
             while len(self._kept) > 1 and (len(self._kept) > self._most or self._weight() > self._heaviest):
                 self._kept.popitem(last=False)
-        return answer
+
+    @contextmanager
+    def _turn_of(self, key: Hashable) -> Iterator[None]:
+        """One thread at a time within the same question."""
+        with self._lock:
+            turn = self._turns.setdefault(key, _Turn())
+            turn.asking += 1
+        try:
+            with turn.lock:
+                yield
+        finally:
+            with self._lock:
+                turn.asking -= 1
+                if not turn.asking:
+                    del self._turns[key]
 
     def _weight(self) -> int:
         return sum(map(self._weigh, (kept.answer for kept in self._kept.values())))  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -32,32 +33,60 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class Report:
-    """One answer read once: its rows (see `by`), their total (see `total`) and what has no price (see
-    `unpriced`).
-    """
+    """One answer from one read: its rows (see `by`), their total (see `total`) and what has no price (see `unpriced`),
+    each worked out when it is asked for. `priced` is split at least as finely as `dims` and `grain` ask."""
 
-    rows: pd.DataFrame
-    totals: dict[str, Any]
-    unpriced: pd.DataFrame
+    priced: costing.Priced
+    filters: Filters
+    dims: tuple[str, ...]
+    grain: str
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        buckets = [BUCKET] if self.grain != "total" else []
+        keys = [*buckets, *(name for name in self.dims if name != METER)]
+        summed = costing.add_up(self.priced, keys, [_column(name) for name in _amounts(self.dims)])
+        rows = costing.as_frame(summed)
+        if METER in self.dims:
+            rows = _by_meter(rows, self.filters)
+        order = [*buckets, *self.dims, *(["quantity"] if METER in self.dims else [])]
+        names = [*order, *COUNTS, "list_cost", "unpriced_requests", "unpriced_tokens"]
+        return with_times(rows, self.grain)[names]
+
+    @cached_property
+    def totals(self) -> dict[str, Any]:
+        return _totals(costing.add_up(self.priced, [], ["list_cost"]))
+
+    @cached_property
+    def unpriced(self) -> pd.DataFrame:
+        return costing.unpriced(self.priced)
 
 
-def report(filters: Filters, dims: Sequence[str] = (), grain: str = "total") -> Report:
-    """Rows, total and unpriced of a question, from one read."""
-    amounts: dict[str, costing.Amount] = {"list_cost": costing.list_cost}
-    if METER in dims:
-        amounts |= {meter: costing.of_meter(meter) for meter in METERS}
-    priced = costing.load(filters, dims, grain, {_column(name): amount for name, amount in amounts.items()})
-    keys = [*([BUCKET] if grain != "total" else []), *(name for name in dims if name != METER)]
-    rows = costing.add_up(priced, keys, [_column(name) for name in amounts])
-    totals = _totals(costing.add_up(priced, [], ["list_cost"]))
-    if METER in dims:
-        rows = _by_meter(rows, filters)
-    order = [*([BUCKET] if grain != "total" else []), *dims, *(["quantity"] if METER in dims else [])]
-    rows = with_times(rows, grain)[[*order, *COUNTS, "list_cost", "unpriced_requests", "unpriced_tokens"]]
-    return Report(rows, totals, costing.unpriced(priced))
+def report(
+    filters: Filters,
+    dims: Sequence[str] = (),
+    grain: str = "total",
+    priced: costing.Priced | None = None,
+) -> Report:
+    """Rows, total and unpriced of a question, from one read, or from one that was made already (`costing.read`, which
+    does not hold the costs of single meters)."""
+    if priced is None:
+        amounts = {_column(name): amount for name, amount in _amounts(dims).items()}
+        priced = costing.load(filters, dims, grain, amounts)
+    return Report(priced, filters, tuple(dims), grain)
 
 
-def by(filters: Filters, dims: Sequence[str] = (), grain: str = "total") -> pd.DataFrame:
+def _amounts(dims: Sequence[str]) -> dict[str, costing.Amount]:
+    meters = {meter: costing.of_meter(meter) for meter in METERS} if METER in dims else {}
+    return {"list_cost": costing.list_cost, **meters}
+
+
+def by(
+    filters: Filters,
+    dims: Sequence[str] = (),
+    grain: str = "total",
+    priced: costing.Priced | None = None,
+) -> pd.DataFrame:
     """Spend by dimensions and time. One row a combination that occurred, ordered by time and then dimensions.
 
     Columns: bucket_start unless the grain is total (aware Timestamp: UTC hour, or midnight of the reporting
@@ -70,24 +99,23 @@ def by(filters: Filters, dims: Sequence[str] = (), grain: str = "total") -> pd.D
     With `meter` among the dims there is one row a meter that occurred: `quantity` (tokens or searches) and
     `list_cost` are that meter's, the other meters' columns are 0, and `requests` counts the requests of the
     row's group."""
-    return report(filters, dims, grain).rows
+    return report(filters, dims, grain, priced).rows
 
 
-def total(filters: Filters) -> dict[str, Any]:
+def total(filters: Filters, priced: costing.Priced | None = None) -> dict[str, Any]:
     """The whole question in one: every name of COUNTS, unpriced_requests, unpriced_tokens (int), list_cost.
 
     list_cost is a Decimal in USD of what has a price: 0 when there is nothing at all, None when nothing has a
     price."""
-    priced = costing.load(filters, (), "total", {"list_cost": costing.list_cost})
-    return _totals(costing.add_up(priced, [], ["list_cost"]))
+    return report(filters, priced=priced).totals
 
 
-def unpriced(filters: Filters) -> pd.DataFrame:
+def unpriced(filters: Filters, priced: costing.Priced | None = None) -> pd.DataFrame:
     """What the question's list_cost leaves out, by model.
 
     Columns: model, provider (text or None), reason (a sentence), and every name of COUNTS.
     """
-    return costing.unpriced(costing.load(filters, (), "total", {}))
+    return costing.unpriced(costing.load(filters, (), "total", {}) if priced is None else priced)
 
 
 def with_times(rows: pd.DataFrame, grain: str) -> pd.DataFrame:
@@ -105,11 +133,11 @@ def _column(name: str) -> str:
     return name if name == "list_cost" else f"{name}_cost"
 
 
-def _totals(summed: pd.DataFrame) -> dict[str, Any]:
+def _totals(summed: costing.Sums) -> dict[str, Any]:
     counts = [*COUNTS, "unpriced_requests", "unpriced_tokens"]
-    if summed.empty:
+    if not len(summed["requests"]):
         return {**dict.fromkeys(counts, 0), "list_cost": Decimal(0)}
-    return {**{name: int(summed[name].iloc[0]) for name in counts}, "list_cost": summed["list_cost"].iloc[0]}
+    return {**{name: int(summed[name][0]) for name in counts}, "list_cost": summed["list_cost"][0]}
 
 
 def _by_meter(rows: pd.DataFrame, filters: Filters) -> pd.DataFrame:

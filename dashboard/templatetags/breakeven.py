@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from dashboard.panels.base import PATHS
+from dashboard.tables import Cell, Column, Row, Table
 
 register = template.Library()
 
@@ -87,3 +88,48 @@ def meter_bar(segments: Any, title: str = "") -> SafeString:
         title,
         rects,
     )
+
+
+@register.simple_tag
+def table_rows(table: Table) -> SafeString:
+    """The body of a data table and its total row. Written here and not in a template, because a page has thousands of
+    cells and each would cost a template a dozen look-ups."""
+    body = "".join(_row(table, row) for row in table.rows)
+    foot = f"<tfoot>{_row(table, table.total)}</tfoot>" if table.total else ""
+    return mark_safe(f"<tbody>{body}</tbody>{foot}")
+
+
+def _row(table: Table, row: Row) -> str:
+    attributes = f' data-href="{escape(row.href)}"' if row.href else ""
+    attributes += " data-current" if row.current else ""
+    attributes += ' class="unpriced"' if row.unpriced else ""
+    head, *cells = zip(table.columns, row.cells, strict=True)
+    inner = _cell(*head, 'th scope="row"') + "".join(_cell(column, cell, "td") for column, cell in cells)
+    return f"<tr{attributes}>{inner}</tr>"
+
+
+def _cell(column: Column, cell: Cell, tag: str) -> str:
+    classes = [name for name, on in (("text", column.text), ("hide-narrow", column.hide_narrow)) if on]
+    title = ""
+    if cell.segments:
+        classes.append("wide")
+    elif cell.title:
+        title = f' title="{escape(cell.title)}"'
+    inner = meter_bar(cell.segments, cell.title) if cell.segments else _text(cell)
+    of_class = f' class="{" ".join(classes)}"' if classes else ""
+    return f"<{tag}{of_class}{title}>{inner}</{tag[:2]}>"
+
+
+def _text(cell: Cell) -> str:
+    text = str(escape(cell.text))
+    if cell.tone:
+        text = f'<span class="delta" data-tone="{escape(cell.tone)}">{text}</span>'
+    if cell.role:
+        text = f'<span class="swatch" data-role="{escape(cell.role)}"></span>{text}'
+    if cell.href:
+        text = f'<a class="name" href="{escape(cell.href)}">{text}</a>'
+    elif cell.role:
+        text = f'<span class="name">{text}</span>'
+    if cell.badge:
+        text = f'{text} <span class="badge" data-tone="warning">{escape(cell.badge)}</span>'
+    return text

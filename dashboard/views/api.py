@@ -105,12 +105,13 @@ def _answer(request: HttpRequest, question: Question, ask: Ask) -> HttpResponseB
         )
         fresh = freshness.state()  # before the figures: what it calls up to date is then in them
         report = ask(filters, filters.group_by, filters.grain or "total")
+        rows = report.rows  # worked out here: it may turn out to be too long
     except FilterError as error:
         return error_response(422, error.message, error.field)
     if question.format == "csv":
-        return _csv(report.rows, f"{question_name(ask)}.csv", fresh)
+        return _csv(rows, f"{question_name(ask)}.csv", fresh)
     body = {
-        "rows": list(records(report.rows)),
+        "rows": list(records(rows)),
         "totals": {name: plain(value) for name, value in report.totals.items()},
         "unpriced": list(records(report.unpriced)),
         "freshness": {name: plain(getattr(fresh, name)) for name in freshness.Freshness.__slots__},

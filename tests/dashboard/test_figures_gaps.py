@@ -7,6 +7,7 @@ from decimal import Decimal
 from dashboard import numbers
 from dashboard.figures import causes, gaps, theme
 from ingest.core.cache.causes import CAUSES, GROWTH, LAPSE, UNKNOWN
+from tests.support.figures import drawn
 
 D = Decimal
 POINTS = [gaps.Point(10, 0.1, D(9)), gaps.Point(300, 0.8, D(4)), gaps.Point(86_400, 0.9, D("4.5"))]
@@ -14,7 +15,7 @@ BARS = [gaps.Bar(180, 300, 70, D(0)), gaps.Bar(300, 480, 20, D("2.5")), gaps.Bar
 
 
 def test_the_axis_is_logarithmic_with_marks_at_what_is_sold() -> None:
-    figure = gaps.ttl_curve(POINTS)
+    figure = drawn(gaps.ttl_curve(POINTS))
     axis = figure.layout.xaxis
     assert dict(zip(axis.ticktext, axis.tickvals, strict=True))["5 min"] == gaps.place(300)
     assert [shape.x0 for shape in figure.layout.shapes] == [gaps.place(300), gaps.place(3600)]
@@ -22,13 +23,13 @@ def test_the_axis_is_logarithmic_with_marks_at_what_is_sold() -> None:
 
 
 def test_the_curve_has_the_rate_on_the_left_and_money_on_the_right() -> None:
-    rate, cost = gaps.ttl_curve(POINTS).data
+    rate, cost = drawn(gaps.ttl_curve(POINTS)).data
     assert (rate.yaxis, list(rate.y), rate.customdata[1]) == ("y", [0.1, 0.8, 0.9], "80.0 % at 5 min")
     assert (cost.yaxis, list(cost.y), cost.customdata[1]) == ("y2", [9.0, 4.0, 4.5], "$4.00 at 5 min")
 
 
 def test_bars_are_as_wide_as_their_gaps_and_coloured_by_what_would_keep_them() -> None:
-    bars, line = gaps.rewrites(BARS, [0.7, 0.9, 1.0]).data
+    bars, line = drawn(gaps.rewrites(BARS, [0.7, 0.9, 1.0])).data
     assert list(bars.y) == [0.0, 2.5, 1.0]
     assert bars.width[2] > bars.width[1] * 1.4  # twice as long against 1.6 times
     assert bars.meta["roles"] == ["meter:write-5m", "meter:write-5m", "meter:write-1h"]
@@ -55,8 +56,8 @@ def test_every_cause_has_a_colour_of_its_own() -> None:
 
 
 def test_causes_are_stacked_in_one_order_whatever_order_they_come_in() -> None:
-    figure = causes.over_time(
-        {UNKNOWN: [D(1), D(0)], GROWTH: [D(2), D(3)]}, ["1 Nov", "2 Nov"], unfinished=True
+    figure = drawn(
+        causes.over_time({UNKNOWN: [D(1), D(0)], GROWTH: [D(2), D(3)]}, ["1 Nov", "2 Nov"], unfinished=True)
     )
     assert [trace.name for trace in figure.data] == [GROWTH, UNKNOWN]
     assert figure.layout.barmode == "stack" and figure.layout.yaxis.range[1] > 3
@@ -64,7 +65,7 @@ def test_causes_are_stacked_in_one_order_whatever_order_they_come_in() -> None:
 
 
 def test_a_timeline_stacks_what_was_read_written_and_sent_plain() -> None:
-    figure = causes.chain([5, 0], [1, 1], {LAPSE: [0, 5]}, ["#1", "#2"])
+    figure = drawn(causes.chain([5, 0], [1, 1], {LAPSE: [0, 5]}, ["#1", "#2"]))
     assert [(trace.name, list(trace.y)) for trace in figure.data] == [
         ("read", [5, 0]),
         (LAPSE, [0, 5]),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,11 +61,3 @@ def test_an_empty_axis_is_still_an_axis() -> None:
 
 def test_names_cannot_smuggle_markup_into_a_figure() -> None:
     assert theme.safe("<a href='x'>y</a>") == "&lt;a href='x'&gt;y&lt;/a&gt;"
-
-
-def test_the_payload_is_plain_json_without_plotlys_default_colours() -> None:
-    import plotly.graph_objects as go
-
-    plain = theme.payload(theme.finish(go.Figure(go.Bar(x=["a"], y=[1.5]))))
-    assert json.loads(json.dumps(plain)) == plain
-    assert "template" not in plain["layout"]

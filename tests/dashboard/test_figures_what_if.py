@@ -5,10 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from dashboard.figures import what_if
+from tests.support.figures import drawn
 
 
 def test_the_waterfall_goes_from_observed_to_scenario_in_the_order_given() -> None:
-    figure = what_if.steps(Decimal(100), [("batch", Decimal(-30)), ("cache reads", Decimal(5))], Decimal(75))
+    figure = drawn(
+        what_if.steps(Decimal(100), [("batch", Decimal(-30)), ("cache reads", Decimal(5))], Decimal(75))
+    )
     trace = figure.data[0]
     assert list(trace.x) == ["observed", "batch", "cache reads", "scenario"]
     assert list(trace.measure) == ["absolute", "relative", "relative", "total"]
@@ -17,5 +20,5 @@ def test_the_waterfall_goes_from_observed_to_scenario_in_the_order_given() -> No
 
 
 def test_a_knob_that_changes_nothing_says_so() -> None:
-    figure = what_if.steps(Decimal(100), [("batch", Decimal(0))], Decimal(100))
+    figure = drawn(what_if.steps(Decimal(100), [("batch", Decimal(0))], Decimal(100)))
     assert figure.data[0].text[1] == "no change"

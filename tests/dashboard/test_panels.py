@@ -20,7 +20,8 @@ from dashboard.panels.run import forget_answers
 from ingest.accept import accept
 from ingest.core.reported import ReportedUsage
 from tests.support.builders import T0, at, make_event, settle
-from tests.support.pages import RANGE, signed_in, stat, states_of, table_rows, text_of
+from tests.support.figures import drawn
+from tests.support.pages import RANGE, figures_in, signed_in, stat, states_of, table_rows, text_of
 
 pytestmark = pytest.mark.django_db
 SHOWN = sorted(REGISTRY)
@@ -81,6 +82,8 @@ def test_every_panel_shows_data(slug: str, client: Client) -> None:
     response = client.get(f"/panels/{slug}/?{RANGE}&{swap}&page=what_if")
     assert response.status_code == 200
     assert states_of(response) == {slug: "data"}
+    for figure in figures_in(response):
+        drawn(figure)
 
 
 @pytest.mark.parametrize("slug", SHOWN)
@@ -202,8 +205,10 @@ def test_the_cost_is_explained_as_quantity_times_unit_price(client: Client) -> N
 def test_every_figure_has_a_table_of_the_same_data(client: Client) -> None:
     two_models()
     for slug in ("cost-by-model", "input-mix", "spend-over-time", "cache-saving", "hit-rates"):
-        body = client.get(f"/panels/{slug}/?{RANGE}").content.decode()
+        response = client.get(f"/panels/{slug}/?{RANGE}")
+        body = response.content.decode()
         assert f'data-figure="figure-{slug}"' in body and '<details class="twin"' in body, slug
+        assert len(figures_in(response)) == 1, slug
 
 
 def test_without_javascript_tables_stand_in_for_figures(client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from typing import Any
 
@@ -36,6 +37,14 @@ def states_of(response: Any) -> dict[str, str]:
     """Panel slug -> state, in the order of the page."""
     found = re.findall(r'id="panel-([\w-]+)" data-state="(\w+)"', response.content.decode())
     return dict(found)
+
+
+def figures_in(response: Any) -> list[dict[str, Any]]:
+    """The figures that the page draws, as it is given them."""
+    found = re.findall(
+        r'<script id="figure-[\w-]+" type="application/json">(.*?)</script>', body_of(response)
+    )
+    return [json.loads(text) for text in found]
 
 
 def stat(response: Any, label: str) -> str:

@@ -146,7 +146,7 @@ def test_intervals_of_one_model_cover_too_however_few_its_sessions(policy: Polic
     for price in range(len(log.prices)):
         here = log.price == price
         _, unit = np.unique(units[here], return_inverse=True)
-        saved = np.bincount(unit.reshape(-1), weights=(before.costs - after.costs)[here])
+        saved = np.bincount(unit.reshape(-1), weights=(before.costs - after.costs)[here]).astype(np.float64)
         rng = np.random.default_rng(21)
         inside = 0
         for _ in range(100):
