@@ -24,6 +24,11 @@ class Column:
     sorted: str = ""  # "ascending", "descending" or ""
     hide_narrow: bool = False
 
+    @property
+    def bar(self) -> bool:
+        """A column of bars has no place in the CSV, nor on a telephone."""
+        return self.name.startswith("_")
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -67,7 +72,7 @@ class Table:
 
     def csv_lines(self) -> Iterator[str]:
         """The table line by line: exact values, the total as last row, context repeated so that files can be joined."""
-        shown = [index for index, column in enumerate(self.columns) if not column.name.startswith("_")]
+        shown = [index for index, column in enumerate(self.columns) if not column.bar]
         yield csv_line([*(self.columns[index].name for index in shown), *self.context])
         for row in (*self.rows, *([self.total] if self.total else [])):
             yield csv_line([*(_csv_value(row.cells[index]) for index in shown), *self.context.values()])

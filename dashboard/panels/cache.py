@@ -214,10 +214,11 @@ MOST_ROWS = 100
 
 def fetch_models(ask: Ask) -> dict[str, Any]:
     before = ask.filters.previous() if ask.filters.compare else None
+    past = cache.report(before, ("model",), priced=shape.over_time(ask, before)) if before else None
     return {
         "dimension": "model",
         "report": cache.report(ask.filters, ("model",), priced=shape.over_time(ask)),
-        "before": cache.report(before, ("model",), priced=shape.over_time(ask, before)) if before else None,
+        "before": shape.comparable(past),
         "stable": shape.stable_models(),
     }
 

@@ -217,7 +217,7 @@ def fetch_top(ask: Ask) -> dict[str, Any]:
     return {
         "dimension": dimension,
         "report": report,
-        "before": labelled(before, dimension) if before else None,
+        "before": shape.comparable(labelled(before, dimension)) if before else None,
     }
 
 

@@ -180,6 +180,11 @@ def label(dimension: str, name: str) -> str:
     return shown(name)
 
 
+def comparable(report: Any) -> Any:
+    """The report of a period before, or None where nothing happened then: a column of dashes says nothing."""
+    return None if report is None or report.rows.empty else report
+
+
 def by_name(report: Any, dimension: str) -> dict[str, dict[str, Any]]:
     """A report's rows by the name of their group."""
     return {name_of(row[dimension]): row for row in report.rows.to_dict("records")}

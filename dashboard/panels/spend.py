@@ -44,7 +44,7 @@ def fetch_table(ask: Ask) -> dict[str, Any]:
     return {
         "dimension": dimension,
         "report": spend.report(ask.filters, (dimension,)),
-        "before": spend.report(before, (dimension,)) if before else None,
+        "before": shape.comparable(spend.report(before, (dimension,))) if before else None,
         "stable": shape.stable_models() if dimension == "model" else [],
     }
 

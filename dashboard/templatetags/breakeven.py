@@ -109,12 +109,9 @@ def _row(table: Table, row: Row) -> str:
 
 
 def _cell(column: Column, cell: Cell, tag: str) -> str:
-    classes = [name for name, on in (("text", column.text), ("hide-narrow", column.hide_narrow)) if on]
-    title = ""
-    if cell.segments:
-        classes.append("wide")
-    elif cell.title:
-        title = f' title="{escape(cell.title)}"'
+    kinds = (("text", column.text), ("hide-narrow", column.hide_narrow), ("bar", column.bar))
+    classes = [name for name, on in kinds if on]
+    title = f' title="{escape(cell.title)}"' if cell.title and not cell.segments else ""
     inner = meter_bar(cell.segments, cell.title) if cell.segments else _text(cell)
     of_class = f' class="{" ".join(classes)}"' if classes else ""
     return f"<{tag}{of_class}{title}>{inner}</{tag[:2]}>"

@@ -51,7 +51,7 @@ PAGE_ROWS: dict[str, tuple[tuple[Slot, ...], ...]] = {
         (Slot("cache-dear-requests"),),
         (Slot("cache-dear-chains"),),
         (Slot("input-mix", 7, first=True), Slot("cache-saving", 5)),
-        (Slot("hit-rates", 5), Slot("cache-by-model", 7)),
+        (Slot("hit-rates", 4), Slot("cache-by-model", 8)),
         (Slot("cache-by-workspace"),),
     ),
     "chain": ((Slot("cache-chain", first=True),),),
