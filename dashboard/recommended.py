@@ -42,7 +42,7 @@ def recommendations(filters: Filters) -> dict[str, Any]:
         "start": begin,
         "end": end,
         "days": str(loaded.days.quantize(Decimal("0.01"))),
-        "unpriced": replayed.unpriced(requests),
+        "unpriced": replayed.unpriced([requests]),
     }
 
 

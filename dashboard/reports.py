@@ -11,20 +11,19 @@ from dashboard.pricebook import as_text
 from dashboard.queries import causes as cause_queries
 from dashboard.queries import replayed
 from dashboard.queries.causes import Caused, Chain, Cost
+from dashboard.queries.dividing import MOST_UNATTENDED
 from dashboard.recommended import RECOMMENDATIONS, recommendations
-from dashboard.stored_reports import register
+from dashboard.stored_reports import Between, register
 from ingest.core.cache.bill import EXACT_BASIS, Bill
 from ingest.core.cache.reuse import ReuseTable
 
 POLICIES = "policies"
 CAUSES = "causes"
-# Fewer requests than the API reads: the worker has other things to do.
-MOST_REQUESTS = 150_000
 
 
-def policies(filters: Filters) -> dict[str, Any]:
+def policies(filters: Filters, between: Between = lambda: None) -> dict[str, Any]:
     """The body of GET /api/v1/cache/policies."""
-    return policies_body(replayed.policies(filters, most=MOST_REQUESTS))
+    return policies_body(replayed.policies(filters, most=MOST_UNATTENDED, between=between))
 
 
 def policies_body(found: replayed.Compared) -> dict[str, Any]:
@@ -68,9 +67,9 @@ def _reuse(table: ReuseTable) -> dict[str, Any]:
     return {"source": table.source, "rows": rows}
 
 
-def causes(filters: Filters) -> dict[str, Any]:
+def causes(filters: Filters, between: Between = lambda: None) -> dict[str, Any]:
     """The body of GET /api/v1/cache/causes, and the sessions and prefixes in which writing again cost most."""
-    found = cause_queries.causes(filters, most=MOST_REQUESTS)
+    found = cause_queries.causes(filters, most=MOST_UNATTENDED, between=between)
     return {
         **causes_body(found),
         "sessions": [_chain(each) for each in found.sessions_dearest],
@@ -164,5 +163,5 @@ def _bill(bill: Bill) -> dict[str, Any]:
 
 register(POLICIES, policies)
 register(CAUSES, causes)
-register(RECOMMENDATIONS, recommendations)
-register(REALISED, realised_report)
+register(RECOMMENDATIONS, lambda filters, between: recommendations(filters))
+register(REALISED, lambda filters, between: realised_report(filters))

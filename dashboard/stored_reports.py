@@ -26,7 +26,8 @@ from dashboard.queries import database, freshness
 
 logger = logging.getLogger("breakeven.reports")
 
-Work = Callable[[Filters], dict[str, Any]]
+Between = Callable[[], object]
+Work = Callable[[Filters, Between], dict[str, Any]]
 WANTED_FOR = timedelta(minutes=15)  # after the last time a page asked
 KEPT_FOR = timedelta(days=2)
 LEASE = timedelta(minutes=10)  # a worker that took longer is taken for dead
@@ -52,7 +53,8 @@ class Report:
 
 
 def register(kind: str, work: Work) -> None:
-    """`work` answers a question with JSON values, money as text. FilterError for what cannot be answered."""
+    """`work` answers a question with JSON values, money as text, and calls what it is given beside the question every
+    few seconds. FilterError for what cannot be answered."""
     _kinds[kind] = work
 
 
@@ -68,11 +70,12 @@ def look(kind: str, filters: Filters) -> Report:
     return Report(row.body, row.problem, row.computed_at, row.version == _version())
 
 
-def make_due(most_seconds: float, between: Callable[[], object] = lambda: None) -> int:
-    """Make what is wanted and no longer current, the never made first; `between` is called after each one."""
+def make_due(most_seconds: float, between: Between = lambda: None) -> int:
+    """Make what is wanted and no longer current, the never made first; `between` is called after each one, and within
+    those that take long."""
     started, made = time.monotonic(), 0
     while time.monotonic() - started < most_seconds and (row := _claim()) is not None:
-        _make(row)
+        _make(row, between)
         made += 1
         between()
     return made
@@ -107,7 +110,7 @@ def _claim() -> StoredReport | None:
     return StoredReport.objects.get(pk=found[0]) if found else None
 
 
-def _make(row: StoredReport) -> None:
+def _make(row: StoredReport, between: Between) -> None:
     version, started = (
         _version(),
         time.monotonic(),
@@ -117,7 +120,7 @@ def _make(row: StoredReport) -> None:
         filters = Filters.from_query(
             row.query, now=timezone.now(), zone=database.reporting_zone(), default_range="", strict=True
         )
-        body = _kinds[row.kind](filters)
+        body = _kinds[row.kind](filters, between)
     except FilterError as error:
         problem = error.message
     except Exception:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from dashboard.filters import FilterError, Filters
-from dashboard.queries import database, replayed
+from dashboard.queries import database, dividing, replayed
+from dashboard.queries.dividing import divided
 from dashboard.queries.remembering import Memory
 from dashboard.queries.request_log import RequestLog
-from ingest.core.cache.bill import cost_of, observed, sum_by
+from ingest.core.cache.bill import ESTIMATED_BASIS, EXACT_BASIS, cost_of, observed, sum_by
 from ingest.core.cache.causes import CAUSES, COLD_START, GROWTH, MODEL_CHANGED, NUMBER, Attribution, attribute
 from ingest.core.cache.log import CacheLog, InputPrices, Ints
-from ingest.core.pricing import EXACT
+from ingest.core.pricing import EXACT, total
 from ingest.core.timegrain import day_bucket_micros, day_of, from_micros, local_day_start
 from ingest.models import Session
 
@@ -111,17 +112,96 @@ class Caused:
 _told: Memory[Caused] = Memory(replayed.KEPT)
 
 
-def causes(filters: Filters, most: int = replayed.MOST_REQUESTS) -> Caused:
+def causes(
+    filters: Filters, most: int = dividing.MOST, between: Callable[[], object] = lambda: None
+) -> Caused:
     """Every written token with its cause, at the prices that were billed. Grain: total, day, month, or unsaid, which
-    means days, of a long log months. FilterError for what cannot be asked."""
+    means days, of a long log months. FilterError for what cannot be asked.
+
+    With more than `most` requests from some sessions; `between` is called after each part."""
+    replayed.refuse_meters(filters)
     if filters.grain and filters.grain not in GRAINS:
         raise FilterError("grain", f"grain must be one of {', '.join(GRAINS)} here: causes are told by day")
 
     def work() -> Caused:
-        requests = replayed.load(filters, most, prompt_steps=True)
-        return told(requests, filters.grain, database.reporting_zone())
+        zone = database.reporting_zone()
+        # A session may go from model to model, which is a cause: its requests stay together.
+        parts = divided(filters, most, ("workspace_id",))
+        found = []
+        for part in parts:
+            requests = replayed.load(part, None if len(parts) > 1 else dividing.PART, prompt_steps=True)
+            found.append(told(requests, filters.grain or ("day" if len(parts) > 1 else ""), zone))
+            between()
+        return found[0] if len(found) == 1 else _merged(found, filters.grain, zone)
 
     return _told.answer(filters, (most, filters.grain), work)
+
+
+def _merged(parts: Sequence[Caused], grain: str, zone: ZoneInfo) -> Caused:
+    """One account of several, of requests that share no cache."""
+    rows = [row for part in parts for row in part.rows]
+    if not grain:
+        days = [row.bucket_start for row in rows if row.bucket_start is not None]
+        grain = "month" if days and (max(days) - min(days)).days >= MOST_DAYS else "day"
+        if grain == "month":
+            rows = [
+                replace(row, bucket_start=_bucket(row.bucket_start, grain, zone))
+                for row in rows
+                if row.bucket_start is not None
+            ]
+    return Caused(
+        basis=EXACT_BASIS if all(part.basis == EXACT_BASIS for part in parts) else ESTIMATED_BASIS,
+        grain=grain,
+        requests=sum(part.requests for part in parts),
+        sampled=Decimal(1),
+        bill=InputBill(
+            *(sum(getattr(part.bill, name) for part in parts) for name in _TOKENS),
+            *(total(getattr(part.bill, name) for part in parts) for name in _COSTS),
+        ),
+        causes=tuple(_dearest_first(_added(row for part in parts for row in part.causes))),
+        rows=tuple(_added(rows)),
+        requests_dearest=_top(part.requests_dearest for part in parts),
+        sessions_dearest=_top(part.sessions_dearest for part in parts),
+        prefixes_dearest=_top(part.prefixes_dearest for part in parts),
+        unpriced=replayed.added_up(row for part in parts for row in part.unpriced),
+    )
+
+
+_TOKENS = ("uncached_input_tokens", "cache_read_input_tokens", "written_tokens")
+_COSTS = ("uncached_cost", "read_cost", "write_cost", "input_list_cost")
+
+
+def _added(costs: Iterable[Cost]) -> list[Cost]:
+    """Those of the same cause and bucket as one, by bucket and in the order of causes."""
+    groups: dict[tuple[datetime | None, str], list[Cost]] = {}
+    for cost in costs:
+        groups.setdefault((cost.bucket_start, cost.cause), []).append(cost)
+    first = datetime.min.replace(tzinfo=UTC)
+    return [
+        Cost(
+            cause,
+            sum(each.tokens for each in members),
+            total(each.write_cost for each in members),
+            total(each.extra_cost for each in members),
+            start,
+        )
+        for (start, cause), members in sorted(
+            groups.items(), key=lambda item: (item[0][0] or first, CAUSES.index(item[0][1]))
+        )
+    ]
+
+
+def _dearest_first(costs: Iterable[Cost]) -> list[Cost]:
+    return sorted(costs, key=lambda cost: (-cost.write_cost, CAUSES.index(cost.cause)))
+
+
+Dear = TypeVar("Dear", Chain, CostlyRequest)
+
+
+def _top(lists: Iterable[Sequence[Dear]]) -> tuple[Dear, ...]:
+    return tuple(
+        sorted((each for some in lists for each in some), key=lambda each: -each.extra_cost)[:DEAREST]
+    )
 
 
 def told(requests: RequestLog, grain: str, zone: ZoneInfo) -> Caused:
@@ -137,12 +217,12 @@ def told(requests: RequestLog, grain: str, zone: ZoneInfo) -> Caused:
         requests=len(requests.log),
         sampled=requests.sampled,
         bill=_bill(requests.log),
-        causes=tuple(sorted(totals, key=lambda cost: (-cost.write_cost, CAUSES.index(cost.cause)))),
+        causes=tuple(_dearest_first(totals)),
         rows=tuple(_by_time(requests.log, found, grain, zone)) if grain != "total" else (),
         requests_dearest=tuple(_costly(requests, found)),
         sessions_dearest=tuple(_sessions(requests, found)),
         prefixes_dearest=tuple(_prefixes(requests, found)),
-        unpriced=replayed.unpriced(requests),
+        unpriced=replayed.unpriced([requests]),
     )
 
 

@@ -85,15 +85,16 @@ def requests_in(filters: Filters) -> int:
     return int(database.row(plan.query(answer), plan.parameters)["requests"])
 
 
-def load(filters: Filters, most_requests: int, prompt_steps: bool = True) -> RequestLog:
-    """The requests of a question. When there are more than `most_requests`, those of some sessions, drawn by the
-    scattered number of the session, the same ones every time; `sampled` says how many.
+def load(filters: Filters, most_requests: int | None, prompt_steps: bool = True) -> RequestLog:
+    """The requests of a question. When there are more than `most_requests` (None: never), those of some sessions, drawn
+    by the scattered number of the session, the same ones every time; `sampled` says how many.
 
     Without `prompt_steps` every request has its model's price for short prompts: replays of a log can then be compared
     with replays elsewhere, and no policy changes the size of a prompt. What that leaves out is `step_premium`.
     """
-    asked = requests_in(filters)
-    share = SAMPLE_RANGE if asked <= most_requests else max(1, SAMPLE_RANGE * most_requests // asked)
+    share = SAMPLE_RANGE
+    if most_requests is not None and (asked := requests_in(filters)) > most_requests:
+        share = max(1, SAMPLE_RANGE * most_requests // asked)
     lanes = quantities.lanes(filters)
     plan = quantities.Plan(filters, (), "total", database.reporting_zone(), lanes["lane_id"].tolist())
     conditions: list[sql.Composable] = [plan.event_conditions()]

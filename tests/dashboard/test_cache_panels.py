@@ -105,7 +105,7 @@ def test_requests_without_a_price_are_said_to_have_none(client: Client) -> None:
 def test_a_report_that_failed_says_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     by_hand()
 
-    def fails(_: Filters) -> dict[str, Any]:
+    def fails(_: Filters, __: object) -> dict[str, Any]:
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setitem(stored_reports._kinds, "policies", fails)

@@ -45,7 +45,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Filters]:
 
 
 def works(monkeypatch: pytest.MonkeyPatch, work: Callable[[Filters], dict[str, Any]]) -> None:
-    monkeypatch.setattr(stored_reports, "_kinds", {KIND: work})
+    monkeypatch.setattr(stored_reports, "_kinds", {KIND: lambda filters, between: work(filters)})
 
 
 def ago(**fields: timedelta) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,19 @@ class Bill:
             + self.write_1h * rates[:, 3]
         )
 
+    def summed(self) -> Bill:
+        """The same bill with one row a price class: its sums stay, single requests are forgotten."""
+        uncached, read, write_5m, write_1h, pings = self.sums.T
+        return replace(
+            self,
+            price=np.arange(len(self.prices), dtype=np.int64),
+            uncached=uncached,
+            read=read,
+            write_5m=write_5m,
+            write_1h=write_1h,
+            pings=pings,
+        )
+
     def costs_by(self, groups: Ints, count: int) -> Floats:
         """USD per group, as floats; `groups` has a number from 0 to count - 1 for each request."""
         return np.bincount(groups, weights=self.costs, minlength=count).astype(np.float64)
@@ -87,6 +101,22 @@ def observed(log: CacheLog) -> Bill:
         write_5m=log.write_5m,
         write_1h=log.write_1h,
         pings=np.zeros(len(log), dtype=np.int64),
+    )
+
+
+def merged(bills: Sequence[Bill]) -> Bill:
+    """One bill of several, of one policy and different requests."""
+    sizes = np.cumsum([0, *(len(bill.prices) for bill in bills)])
+    exact = all(bill.basis == EXACT_BASIS for bill in bills)
+    meters: dict[str, Any] = {
+        name: np.concatenate([getattr(bill, name) for bill in bills]) for name in METERS
+    }
+    return replace(
+        bills[0],
+        basis=EXACT_BASIS if exact else ESTIMATED_BASIS,
+        price=np.concatenate([bill.price + size for bill, size in zip(bills, sizes[:-1], strict=True)]),
+        prices=tuple(price for bill in bills for price in bill.prices),
+        **meters,
     )
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import reduce
+from operator import add
 
 import numpy as np
 
 from ingest.core.cache.bill import ESTIMATED_BASIS, EXACT_BASIS, METERS, Bill, observed
+from ingest.core.cache.bill import merged as merged_bills
 from ingest.core.cache.estimate import estimate, estimate_ends, estimate_floors
 from ingest.core.cache.floors import Floors, captured_share, floors
 from ingest.core.cache.log import CacheLog, Mask
 from ingest.core.cache.policies import NONE, STANDARD, AnyPolicy, Policy
 from ingest.core.cache.replay import best_per_chain, replay
 from ingest.core.cache.reuse import DEFAULT_REUSE, ReuseTable
-from ingest.core.pricing import EXACT
+from ingest.core.pricing import total
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Comparison:
     ranges           USD (low, high) of each bill; both are the bill itself on the exact basis
     best_per_chain   the bill when every chain has the policy that suits it best
     floors           the three floors
+    no_cache         USD without a cache
     captured_share   of what caching without pings could have saved; None when that is nothing
     """
 
@@ -40,7 +44,17 @@ class Comparison:
     ranges: tuple[tuple[Decimal, Decimal], ...]
     best_per_chain: Bill
     floors: Floors
+    no_cache: Decimal
     captured_share: float | None
+
+    def summed(self) -> Comparison:
+        """The same with bills that have forgotten single requests."""
+        return replace(
+            self,
+            observed=self.observed.summed(),
+            bills=tuple(bill.summed() for bill in self.bills),
+            best_per_chain=self.best_per_chain.summed(),
+        )
 
 
 def compare(
@@ -57,13 +71,7 @@ def compare(
         least = floors(log)
     else:
         ranges = _ranges(log, wanted, bills, table)
-        known, guessed = floors(log.where(exact)), estimate_floors(log.where(~exact), table)
-        least = Floors(
-            EXACT.add(known.without_pings, guessed.without_pings),
-            EXACT.add(known.with_pings, guessed.with_pings),
-            EXACT.add(known.never_forgets, guessed.never_forgets),
-            basis,
-        )
+        least = floors(log.where(exact)) + estimate_floors(log.where(~exact), table)
     happened = observed(log)
     asked = len(dict.fromkeys(policies))
     return Comparison(
@@ -75,9 +83,30 @@ def compare(
         ranges=tuple(ranges[:asked]),
         best_per_chain=best,
         floors=least,
-        captured_share=captured_share(
-            bills[wanted.index(NONE)].input_list_cost, happened.input_list_cost, least.without_pings
+        no_cache=(no_cache := bills[wanted.index(NONE)].input_list_cost),
+        captured_share=captured_share(no_cache, happened.input_list_cost, least.without_pings),
+    )
+
+
+def merged(parts: Sequence[Comparison]) -> Comparison:
+    """One comparison of several, of the same policies and of requests that share no cache."""
+    happened = merged_bills([part.observed for part in parts])
+    least = reduce(add, (part.floors for part in parts))
+    no_cache = total(part.no_cache for part in parts)
+    return Comparison(
+        basis=least.basis,
+        requests=sum(part.requests for part in parts),
+        exact_requests=sum(part.exact_requests for part in parts),
+        observed=happened,
+        bills=tuple(merged_bills(bills) for bills in zip(*(part.bills for part in parts), strict=True)),
+        ranges=tuple(
+            (total(low for low, _ in ends), total(high for _, high in ends))
+            for ends in zip(*(part.ranges for part in parts), strict=True)
         ),
+        best_per_chain=merged_bills([part.best_per_chain for part in parts]),
+        floors=least,
+        no_cache=no_cache,
+        captured_share=captured_share(no_cache, happened.input_list_cost, least.without_pings),
     )
 
 

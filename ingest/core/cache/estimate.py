@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from ingest.core.cache.floors import Floors, floors
 from ingest.core.cache.log import CacheLog, Floats, Ints, Mask, Prefixes
 from ingest.core.cache.policies import AnyPolicy
 from ingest.core.cache.reuse import DEFAULT_REUSE, ReuseTable, observed_ttl, reusable
-from ingest.core.pricing import total
+from ingest.core.pricing import ZERO
 
 DEEPEST = 24  # layers a chain's prefix is kept in for the floors; beyond that the oldest are one
 TOGETHER = 200_000  # requests whose layers are in memory at once
@@ -51,13 +53,8 @@ def cacheable(log: CacheLog) -> Ints:
 
 def estimate_floors(log: CacheLog, table: ReuseTable = DEFAULT_REUSE) -> Floors:
     """The floors of the chains as layers: a request keeps what it uses again of the one before and adds the rest."""
-    found = [floors(part) for part in _layered(log, table.share)]
-    return Floors(
-        total(each.without_pings for each in found),
-        total(each.with_pings for each in found),
-        total(each.never_forgets for each in found),
-        ESTIMATED_BASIS,
-    )
+    nothing = Floors(ZERO, ZERO, ZERO, ESTIMATED_BASIS)
+    return reduce(add, (floors(part) for part in _layered(log, table.share)), nothing)
 
 
 def _bills(

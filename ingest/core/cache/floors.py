@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ingest.core.cache.bill import EXACT_BASIS, cost_of, sum_by
+from ingest.core.cache.bill import ESTIMATED_BASIS, EXACT_BASIS, cost_of, sum_by
 from ingest.core.cache.log import TTL_1H_US, TTL_5M_US, CacheLog, InputPrices, Ints
 from ingest.core.cache.touches import Touches, chunks, parts, previous
 from ingest.core.pricing import EXACT
@@ -38,6 +38,15 @@ class Floors:
     with_pings: Decimal
     never_forgets: Decimal
     basis: str = EXACT_BASIS
+
+    def __add__(self, other: Floors) -> Floors:
+        """Those of requests that share no cache, together."""
+        return Floors(
+            EXACT.add(self.without_pings, other.without_pings),
+            EXACT.add(self.with_pings, other.with_pings),
+            EXACT.add(self.never_forgets, other.never_forgets),
+            EXACT_BASIS if self.basis == other.basis == EXACT_BASIS else ESTIMATED_BASIS,
+        )
 
 
 @dataclass(frozen=True)
