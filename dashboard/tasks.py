@@ -9,8 +9,8 @@ SECONDS_PER_RUN = 20.0
 
 @shared_task(name="dashboard.make_reports", ignore_result=True)
 def make_reports() -> int:
-    from dashboard import reports  # noqa: F401  (registers the kinds)
-    from dashboard.stored_reports import make_due
+    from dashboard.reports import kinds  # noqa: F401  (registers the kinds)
+    from dashboard.reports.stored import make_due
     from ingest.fill import fill_due
 
     # A worker does one thing at a time: after each report the figures come first.
@@ -21,6 +21,6 @@ def make_reports() -> int:
 def maintain() -> None:
     from django.utils import timezone
 
-    from dashboard.stored_reports import tidy
+    from dashboard.reports.stored import tidy
 
     tidy(timezone.now())

@@ -51,6 +51,7 @@ LAWS = (
         "dashboard.queries",
         never=("plotly", "dashboard.figures", "dashboard.tables", "dashboard.views", "dashboard.panels"),
     ),
+    Law("dashboard.reports", never=("plotly", "dashboard.figures", "dashboard.views", "dashboard.panels")),
     Law("dashboard.panels", never=("dashboard.views",)),
     Law("dashboard.views", never=("plotly",)),
     Law("dashboard.embedded_guard", only=()),
@@ -62,6 +63,7 @@ LAWS = (
 READ_SIDE_MAY_SEE = ("ingest.core", "ingest.models", "ingest.prices")
 READ_SIDE = (
     "dashboard.queries",
+    "dashboard.reports",
     "dashboard.panels",
     "dashboard.views",
     "dashboard.filters",

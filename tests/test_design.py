@@ -12,9 +12,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.template.loader import render_to_string
 from django.test.signals import template_rendered
 
-from dashboard import stored_reports
 from dashboard.panels import REGISTRY
 from dashboard.panels.run import forget_answers
+from dashboard.reports import stored
 from dashboard.templatetags.breakeven import ICONS
 from ingest.gaps import fill_gaps_due
 from tests.support.builders import make_event, settle
@@ -178,7 +178,7 @@ def test_every_template_is_rendered(rendered: set[str], settings: Any, tmp_path:
     for slug in REGISTRY:
         client.get(f"/panels/{slug}/?{RANGE}")
     fill_gaps_due()
-    stored_reports.make_due(60)
+    stored.make_due(60)
     for path in ("/cache/", "/cache/chain/"):
         client.get(f"{path}?{RANGE}&session_id=")
         client.get(f"{path}?{RANGE}&inline=1")

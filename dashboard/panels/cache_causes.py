@@ -13,7 +13,7 @@ from dashboard.figures import causes as figures
 from dashboard.panels import shape, stored
 from dashboard.panels.base import Ask, Content, KeyItem, Panel
 from dashboard.queries.causes import AGAIN
-from dashboard.reports import CAUSES
+from dashboard.reports.kinds import CAUSES
 from ingest.core.cache import causes
 from ingest.core.pricing import total
 from ingest.core.timegrain import to_micros

@@ -9,7 +9,7 @@ from typing import Any
 from dashboard import numbers, tables
 from dashboard.panels import stored
 from dashboard.panels.base import Ask, Content, Panel
-from dashboard.reports import POLICIES
+from dashboard.reports.kinds import POLICIES
 from ingest.core.cache.policies import parse_policy
 from ingest.core.pricing import EXACT
 

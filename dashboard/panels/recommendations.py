@@ -5,14 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from dashboard import decisions, numbers
-from dashboard.advice_words import SCENARIO
+from dashboard import numbers
 from dashboard.analysis.recommendations.finding import BATCH
 from dashboard.analysis.recommendations.realised import FEWEST_SESSIONS
 from dashboard.analysis.recommendations.traffic import SESSION_CLASS
 from dashboard.panels import shape, stored
 from dashboard.panels.base import PATHS, Ask, Content, Empty, Panel
-from dashboard.recommended import RECOMMENDATIONS
+from dashboard.reports import decisions
+from dashboard.reports.recommended import RECOMMENDATIONS
+from dashboard.reports.words import SCENARIO
 
 OPEN, DISMISSED = "open", "dismissed"
 SURE = {

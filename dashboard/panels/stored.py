@@ -11,7 +11,7 @@ from dashboard import numbers
 from dashboard.filters import METER, FilterError
 from dashboard.panels.base import Ask, Content
 from dashboard.queries import request_log
-from dashboard.stored_reports import Report, look
+from dashboard.reports.stored import Report, look
 
 ASK_AGAIN_S = 2  # while a report is being worked out
 LOOK_AGAIN_S = 30  # while an old one stands in for the next

@@ -10,11 +10,12 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from ninja import Field, Query, Router, Schema
 
-from dashboard import pricebook, reports
+from dashboard import pricebook
 from dashboard.errors import error_response
 from dashboard.filters import FilterError, Filters
 from dashboard.queries import causes as cause_queries
 from dashboard.queries import database, freshness, gaps, replayed
+from dashboard.reports import kinds
 from dashboard.views.api import Freshness, Question, plain
 from ingest.core.cache.log import SECOND_US
 from ingest.core.cache.policies import STANDARD, Policy, parse_policy
@@ -78,7 +79,7 @@ def policies(request: HttpRequest, question: Query[PoliciesQuestion]) -> HttpRes
     except FilterError as error:
         return error_response(422, error.message, error.field)
     body = {
-        **reports.policies_body(found),
+        **kinds.policies_body(found),
         "freshness": {name: plain(getattr(fresh, name)) for name in freshness.Freshness.__slots__},
         "price_version": pricebook.current().version,
     }
@@ -132,7 +133,7 @@ def curve(request: HttpRequest, question: Query[CurveQuestion]) -> HttpResponseB
             "points": [
                 {
                     "ttl": ttl,
-                    "token_hit_rate": reports.rate_text(histogram.token_hit_rate(ttl * SECOND_US)),
+                    "token_hit_rate": kinds.rate_text(histogram.token_hit_rate(ttl * SECOND_US)),
                     "input_list_cost": pricebook.as_text(histogram.input_list_cost(ttl * SECOND_US)),
                 }
                 for ttl in ttls
@@ -189,7 +190,7 @@ def causes(request: HttpRequest, question: Query[Question]) -> HttpResponseBase:
     except FilterError as error:
         return error_response(422, error.message, error.field)
     body = {
-        **reports.causes_body(found),
+        **kinds.causes_body(found),
         "freshness": {name: plain(getattr(fresh, name)) for name in freshness.Freshness.__slots__},
         "price_version": pricebook.current().version,
     }

@@ -15,13 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from dashboard import decisions
-from dashboard.advice_words import SCENARIO
 from dashboard.filters import FilterError, Filters
 from dashboard.models import Recommendation
 from dashboard.panels.base import Ask
 from dashboard.panels.scenario_knobs import SAVED
 from dashboard.queries.database import reporting_zone
+from dashboard.reports import decisions
+from dashboard.reports.words import SCENARIO
 from dashboard.views.asking import asks
 from dashboard.views.pages import elsewhere, first_outcomes, page_context
 

@@ -8,11 +8,12 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import Field, Query, Router, Schema
 
-from dashboard import decisions, pricebook, stored_reports
+from dashboard import pricebook
 from dashboard.errors import error_response
 from dashboard.filters import METER, FilterError
 from dashboard.queries import freshness
-from dashboard.recommended import RECOMMENDATIONS, recommendations
+from dashboard.reports import decisions, stored
+from dashboard.reports.recommended import RECOMMENDATIONS, recommendations
 from dashboard.views.api import Freshness, Question, plain
 from dashboard.views.cache_api import answer, filters_of
 
@@ -61,7 +62,7 @@ def cache_recommendations(request: HttpRequest, question: Query[Question]) -> Ht
         filters = filters_of(request)
         if filters.values(METER):
             raise FilterError(METER, "advice is about whole requests: it cannot be limited to single meters")
-        report = stored_reports.look(RECOMMENDATIONS, filters)
+        report = stored.look(RECOMMENDATIONS, filters)
         body = report.body if report.current and report.body is not None else recommendations(filters)
         fresh = freshness.state()
     except FilterError as error:

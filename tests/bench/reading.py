@@ -9,8 +9,8 @@ from itertools import islice
 
 from django.db import connection
 
-from dashboard import reports  # noqa: F401  (registers what can be wanted)
-from dashboard.stored_reports import make_due
+from dashboard.reports import kinds  # noqa: F401  (registers what can be wanted)
+from dashboard.reports.stored import make_due
 from ingest.accept import accept
 from ingest.fill import fill_due
 from ingest.gaps import fill_gaps_due

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard import advice_words
-from dashboard.advice_words import words
 from dashboard.analysis.recommendations.finding import ACTIONS, Finding, Monthly
+from dashboard.reports.words import SCENARIO, TITLES, words
 
 D = Decimal
 FACTS: dict[str, Any] = {
@@ -105,4 +104,4 @@ def test_batches_warn_of_reads_only_where_there_are_any() -> None:
 
 
 def test_every_action_has_a_title() -> None:
-    assert set(advice_words.TITLES) == {*ACTIONS, advice_words.SCENARIO}
+    assert set(TITLES) == {*ACTIONS, SCENARIO}

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from dashboard import reports
 from dashboard.filters import FilterError, Filters
 from dashboard.queries import causes
 from dashboard.queries.causes import block_name, block_of
+from dashboard.reports import kinds
 from ingest.auth import create_key
 from ingest.core.cache.causes import CAUSES
 from ingest.core.events import PrefixBlock, UsageEvent
@@ -160,7 +160,7 @@ def test_the_same_block_in_two_workspaces_is_two_prefixes() -> None:
 
 def test_the_stored_report_is_json_and_says_the_same_as_the_call(ask: Ask) -> None:
     settle(by_hand())
-    body = json.loads(json.dumps(reports.causes(Filters())))
+    body = json.loads(json.dumps(kinds.causes(Filters())))
     called = ask()
     assert {name: body[name] for name in ("causes", "rows", "input", "dearest")} == {
         name: called[name] for name in ("causes", "rows", "input", "dearest")

@@ -17,15 +17,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from dashboard import (
-    reports,  # noqa: F401  (registers the kinds)
-    stored_reports,
-)
 from dashboard.filters import Filters
 from dashboard.models import StoredReport
 from dashboard.panels import cache_policies, cache_ttl
 from dashboard.panels.run import forget_answers
 from dashboard.queries import gaps
+from dashboard.reports import kinds, stored  # noqa: F401  (importing kinds registers them)
 from ingest.core.events import PrefixBlock
 from ingest.gaps import fill_gaps_due
 from tests.support.builders import settle
@@ -62,7 +59,7 @@ def test_a_report_is_pending_until_the_worker_has_made_it(slug: str, client: Cli
     first = panel(client, slug)
     assert (first.status_code, states_of(first)) == (200, {slug: "data"})
     assert "Being worked out" in text_of(first) and "load delay:2s" in body_of(first)
-    assert stored_reports.make_due(60) == 1
+    assert stored.make_due(60) == 1
     second = panel(client, slug)
     assert "Being worked out" not in text_of(second) and "load delay" not in body_of(second)
 
@@ -108,7 +105,7 @@ def test_a_report_that_failed_says_so(client: Client, monkeypatch: pytest.Monkey
     def fails(_: Filters, __: object) -> dict[str, Any]:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setitem(stored_reports._kinds, "policies", fails)
+    monkeypatch.setitem(stored._kinds, "policies", fails)
     answer = made(client, "cache-policies")
     assert answer.status_code == 422
     assert "could not be worked out" in text_of(answer) and "secret" not in text_of(answer)
@@ -345,7 +342,7 @@ def test_the_cache_page_without_javascript_has_every_panel_as_tables(client: Cli
     fill_gaps_due()
     for slug in STORED:
         panel(client, slug)
-    stored_reports.make_due(60)
+    stored.make_due(60)
     page = client.get(f"/cache/?{RANGE}&inline=1")
     assert set(states_of(page).values()) == {"data"}
     text = text_of(page)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard import reports
 from dashboard.filters import Filters
 from dashboard.queries import causes, dividing, remembering, replayed
 from dashboard.queries.dividing import divided
+from dashboard.reports import kinds
 from ingest.core.cache.reuse import DEFAULT_REUSE
 from ingest.core.events import PrefixBlock, UsageEvent
 from tests.support.builders import at, make_event, settle
@@ -104,13 +104,13 @@ def test_policies_and_floors_of_the_parts_are_those_of_the_whole(
     prefixes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle(traffic(prefixes=prefixes))
-    whole = reports.policies_body(replayed.policies(Filters()))
+    whole = kinds.policies_body(replayed.policies(Filters()))
     remembering.forget_all()
     monkeypatch.setattr(dividing, "PART", 20)
     if prefixes:  # the sample that the reuse of estimates is measured on would be another
         monkeypatch.setattr(replayed, "reuse_table", lambda log: DEFAULT_REUSE)
     seen: list[int] = []
-    parted = reports.policies_body(replayed.policies(Filters(), between=lambda: seen.append(1)))
+    parted = kinds.policies_body(replayed.policies(Filters(), between=lambda: seen.append(1)))
     assert len(seen) == 5
     assert whole["requests"] == sum(SIZES.values())
     assert whole["basis"] == parted["basis"] == ("exact" if prefixes else "estimated")
@@ -125,10 +125,10 @@ def test_causes_of_the_parts_are_those_of_the_whole(
     settle(traffic(prefixes=prefixes))
     monkeypatch.setattr(causes, "DEAREST", 100)  # all: a cut between equally dear ones could go either way
     asked = Filters(grain=grain)
-    whole = reports.causes_body(causes.causes(asked))
+    whole = kinds.causes_body(causes.causes(asked))
     remembering.forget_all()
     monkeypatch.setattr(dividing, "PART", 20)
-    parted = reports.causes_body(causes.causes(asked))
+    parted = kinds.causes_body(causes.causes(asked))
     for body in (whole, parted):
         body["dearest"] = sorted(
             body["dearest"], key=lambda row: (row["occurred_at"], row["session_id"] or "")

@@ -12,12 +12,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from dashboard import stored_reports
 from dashboard.filters import Filters
 from dashboard.management.commands import _doctor_duties as duties
 from dashboard.management.commands import doctor
 from dashboard.management.commands._finding import Finding
 from dashboard.models import StoredReport
+from dashboard.reports import stored
 from ingest.gaps import fill_gaps_due
 from ingest.models import ImportJob, PulledSource
 from ingest.pulling import sources
@@ -150,18 +150,18 @@ def test_days_that_can_no_longer_be_worked_out_are_not_waited_for() -> None:
 
 
 def test_reports_that_failed_are_named_and_questions_without_an_answer_are_not() -> None:
-    stored_reports.look("policies", Filters())
+    stored.look("policies", Filters())
     StoredReport.objects.update(problem="advice is about whole requests", computed_at=timezone.now())
     assert wrong(duties.reports()) == []
-    StoredReport.objects.update(problem=stored_reports.FAILED)
+    StoredReport.objects.update(problem=stored.FAILED)
     (finding,) = wrong(duties.reports())
     assert finding.text == "reports: 1 could not be made: policies"
 
 
 def test_a_report_whose_worker_did_not_live_to_finish_it_is_named() -> None:
-    stored_reports.look("causes", Filters())
+    stored.look("causes", Filters())
     StoredReport.objects.update(claimed_at=timezone.now())
     assert wrong(duties.reports()) == []
-    StoredReport.objects.update(claimed_at=timezone.now() - stored_reports.LEASE - HOUR)
+    StoredReport.objects.update(claimed_at=timezone.now() - stored.LEASE - HOUR)
     (finding,) = wrong(duties.reports())
     assert finding.text == "reports: 1 were begun and not finished: causes"

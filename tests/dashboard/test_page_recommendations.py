@@ -11,9 +11,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from dashboard import reports  # noqa: F401  (registers the kinds)
 from dashboard.models import Recommendation
-from dashboard.stored_reports import make_due
+from dashboard.reports import kinds  # noqa: F401  (registers the kinds)
+from dashboard.reports.stored import make_due
 from ingest.auth import create_key
 from ingest.core.events import PrefixBlock, UsageEvent
 from tests.support.builders import T0, at, make_event, settle

@@ -12,11 +12,11 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
-from dashboard.decisions import follow_scenario
 from dashboard.filters import Filters
 from dashboard.models import SavedScenario
 from dashboard.panels import REGISTRY
 from dashboard.panels.run import forget_answers
+from dashboard.reports.decisions import follow_scenario
 from ingest.accept import accept
 from ingest.core.reported import ReportedUsage
 from tests.support.builders import T0, at, make_event, settle

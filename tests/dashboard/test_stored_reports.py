@@ -17,17 +17,18 @@ from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
-from dashboard import reports, stored_reports, tasks
+from dashboard import tasks
 from dashboard.filters import FilterError, Filters
 from dashboard.models import StoredReport
-from dashboard.recommended import RECOMMENDATIONS
-from dashboard.stored_reports import look, make_due
+from dashboard.reports import kinds, stored
+from dashboard.reports.recommended import RECOMMENDATIONS
+from dashboard.reports.stored import look, make_due
 from tests.support.builders import at, make_event, send, settle
 from tests.support.tables import rows
 
 pytestmark = pytest.mark.django_db
 KIND = "counting"
-KINDS = (reports.POLICIES, reports.CAUSES, RECOMMENDATIONS)  # the ones that take any question
+KINDS = (kinds.POLICIES, kinds.CAUSES, RECOMMENDATIONS)  # the ones that take any question
 WIRE = Path(__file__).parents[1] / "wire"
 
 
@@ -45,7 +46,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Filters]:
 
 
 def works(monkeypatch: pytest.MonkeyPatch, work: Callable[[Filters], dict[str, Any]]) -> None:
-    monkeypatch.setattr(stored_reports, "_kinds", {KIND: lambda filters, between: work(filters)})
+    monkeypatch.setattr(stored, "_kinds", {KIND: lambda filters, between: work(filters)})
 
 
 def ago(**fields: timedelta) -> None:
@@ -91,7 +92,7 @@ def test_after_new_data_the_old_one_is_shown_until_the_rest_is_over(made: list[F
     outdated = look(KIND, Filters())
     assert (outdated.body, outdated.current) == ({"number": 1}, False)
     assert make_due(10) == 0
-    ago(computed_at=timedelta(seconds=stored_reports.NOT_SOONER_THAN_S + 1))
+    ago(computed_at=timedelta(seconds=stored.NOT_SOONER_THAN_S + 1))
     assert make_due(10) == 1
     assert (look(KIND, Filters()).body, look(KIND, Filters()).current) == ({"number": 2}, True)
 
@@ -101,7 +102,7 @@ def test_a_report_that_took_long_rests_longer(made: list[Filters]) -> None:
     make_due(10)
     StoredReport.objects.update(seconds=30.0)
     new_data("a")
-    ago(computed_at=timedelta(seconds=30 * stored_reports.REST - 60))
+    ago(computed_at=timedelta(seconds=30 * stored.REST - 60))
     assert make_due(10) == 0
     ago(computed_at=timedelta(seconds=120))
     assert make_due(10) == 1
@@ -109,7 +110,7 @@ def test_a_report_that_took_long_rests_longer(made: list[Filters]) -> None:
 
 def test_what_nobody_asks_for_any_more_is_not_made_again(made: list[Filters]) -> None:
     look(KIND, Filters())
-    ago(wanted_at=stored_reports.WANTED_FOR + timedelta(minutes=1))
+    ago(wanted_at=stored.WANTED_FOR + timedelta(minutes=1))
     assert make_due(10) == 0
     look(KIND, Filters())
     assert make_due(10) == 1
@@ -152,7 +153,7 @@ def test_the_lease_of_a_dead_worker_runs_out(made: list[Filters]) -> None:
     look(KIND, Filters())
     StoredReport.objects.update(claimed_at=timezone.now())
     assert make_due(10) == 0
-    ago(claimed_at=stored_reports.LEASE + timedelta(seconds=1))
+    ago(claimed_at=stored.LEASE + timedelta(seconds=1))
     assert make_due(10) == 1
     assert StoredReport.objects.get().claimed_at is None
 
@@ -219,7 +220,7 @@ def test_a_report_that_failed_once_is_whole_again_after_it_worked(monkeypatch: p
 
 def test_the_hourly_task_forgets_what_nobody_asked_for(made: list[Filters]) -> None:
     look(KIND, Filters(where=(("model", ("old",)),)))
-    ago(wanted_at=stored_reports.KEPT_FOR + timedelta(minutes=1))
+    ago(wanted_at=stored.KEPT_FOR + timedelta(minutes=1))
     look(KIND, Filters())
     tasks.maintain()
     assert ["old" in row.query for row in StoredReport.objects.all()] == [False]

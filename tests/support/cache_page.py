@@ -7,10 +7,7 @@ from typing import Any
 
 from django.test import Client
 
-from dashboard import (
-    reports,  # noqa: F401  (registers the kinds)
-    stored_reports,
-)
+from dashboard.reports import kinds, stored  # noqa: F401  (importing kinds registers them)
 from ingest.core.events import PrefixBlock, UsageEvent
 from tests.support.builders import at, make_event, settle
 from tests.support.pages import RANGE, body_of
@@ -53,7 +50,7 @@ def panel(client: Client, slug: str, query: str = RANGE, page: str = "cache") ->
 def made(client: Client, slug: str, query: str = RANGE) -> Any:
     """The panel once its report is there: it is asked for, made by the worker, and asked for again."""
     panel(client, slug, query)
-    stored_reports.make_due(60)
+    stored.make_due(60)
     return panel(client, slug, query)
 
 

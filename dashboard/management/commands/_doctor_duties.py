@@ -9,9 +9,9 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from dashboard import stored_reports
 from dashboard.management.commands._finding import Finding
 from dashboard.models import StoredReport
+from dashboard.reports import stored
 from ingest.gaps import REST
 from ingest.import_jobs import KEEP_FILES, LEASE
 from ingest.models import ImportJob, PulledSource
@@ -141,8 +141,8 @@ def reports() -> Iterator[Finding]:
     """Reports of pages that failed for a reason of ours, or whose worker did not live to finish them."""
     now = timezone.now()
     asked = StoredReport.objects.filter(wanted_at__gte=now - RECENT)
-    failed = asked.filter(problem=stored_reports.FAILED)
-    broken_off = asked.filter(claimed_at__lt=now - stored_reports.LEASE)
+    failed = asked.filter(problem=stored.FAILED)
+    broken_off = asked.filter(claimed_at__lt=now - stored.LEASE)
     if count := failed.count():
         yield Finding(
             f"reports: {count} could not be made: {_kinds(failed)}",

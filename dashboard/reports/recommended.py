@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from dashboard import advice_words
 from dashboard.analysis.recommendations.find import find, together
 from dashboard.analysis.recommendations.finding import Finding
 from dashboard.analysis.recommendations.traffic import Traffic
 from dashboard.filters import Filters
 from dashboard.pricebook import as_text
 from dashboard.queries import replayed, traffic
+from dashboard.reports.words import words
 from ingest.core.timegrain import from_micros
 
 RECOMMENDATIONS = "recommendations"
@@ -71,23 +71,23 @@ def _card(
 ) -> dict[str, Any]:
     scope = scope_of(filters, finding.scope)
     providers = tuple(sorted({str(name) for name in loaded.provider[finding.chosen]}))
-    words = advice_words.words(finding, providers)
+    told = words(finding, providers)
     amount = finding.monthly
     return {
         "key": key_of(finding.action, finding.policy, scope),
         "action": finding.action,
         "policy": finding.policy,
-        "title": words.title,
+        "title": told.title,
         "scope": [list(pair) for pair in scope],
         "monthly_saving": as_text(amount.estimate),
         "low": _text(amount.low),
         "high": _text(amount.high),
         "basis": finding.basis,
         "sure": finding.sure,
-        "evidence": list(words.evidence),
-        "risk": words.risk,
-        "change": words.change,
-        "snippet": words.snippet,
+        "evidence": list(told.evidence),
+        "risk": told.risk,
+        "change": told.change,
+        "snippet": told.snippet,
         "saving_in_range": as_text(finding.saving),
         "facts": _facts(finding.facts),
         "requests": int(finding.chosen.sum()),

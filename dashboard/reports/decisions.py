@@ -12,15 +12,15 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from dashboard import stored_reports
-from dashboard.advice_words import SCENARIO
 from dashboard.analysis.recommendations.finding import Monthly
 from dashboard.analysis.recommendations.realised import Period, Realised, measure_of, period, realised
 from dashboard.filters import DIMENSIONS, METER, TAG_PREFIX, Filters
 from dashboard.models import Recommendation
 from dashboard.pricebook import as_text
 from dashboard.queries import traffic
-from dashboard.recommended import MOST_REQUESTS, RECOMMENDATIONS
+from dashboard.reports import stored
+from dashboard.reports.recommended import MOST_REQUESTS, RECOMMENDATIONS
+from dashboard.reports.words import SCENARIO
 
 REALISED = "realised"
 Status = Recommendation.Status
@@ -109,7 +109,7 @@ def _undone(row: Recommendation) -> str:
 
 
 def _card(key: str, filters: Filters) -> dict[str, Any]:
-    body = stored_reports.look(RECOMMENDATIONS, filters).body or {"recommendations": []}
+    body = stored.look(RECOMMENDATIONS, filters).body or {"recommendations": []}
     for card in body["recommendations"]:
         if card["key"] == key:
             return dict(card)
@@ -199,7 +199,7 @@ def history() -> list[dict[str, Any]]:
 def _line(row: Recommendation) -> dict[str, Any]:
     came_of, problem = None, ""
     if row.status == Status.DONE:
-        report = stored_reports.look(REALISED, question_of(row))
+        report = stored.look(REALISED, question_of(row))
         came_of, problem = (report.body or {}).get(row.key), report.problem
     return {
         "key": row.key,

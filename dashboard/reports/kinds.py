@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.decisions import REALISED, realised_report
 from dashboard.filters import Filters
 from dashboard.pricebook import as_text
 from dashboard.queries import causes as cause_queries
 from dashboard.queries import replayed
 from dashboard.queries.causes import Caused, Chain, Cost
 from dashboard.queries.dividing import MOST_UNATTENDED
-from dashboard.recommended import RECOMMENDATIONS, recommendations
-from dashboard.stored_reports import Between, register
+from dashboard.reports.decisions import REALISED, realised_report
+from dashboard.reports.recommended import RECOMMENDATIONS, recommendations
+from dashboard.reports.stored import Between, register
 from ingest.core.cache.bill import EXACT_BASIS, Bill
 from ingest.core.cache.reuse import ReuseTable
 
