@@ -76,8 +76,7 @@ def _rate_line(
         y=theme.floats(rates),
         customdata=[numbers.percent(rate) for rate in rates],  # type: ignore[arg-type]
         hovertemplate=theme.HOVER,
-        # A single point has no line; a marker shows it.
-        mode="lines+markers" if len(x) < 3 else "lines",
+        mode=theme.line_mode(rates),
         line={"width": 1.8},
         connectgaps=False,
         yaxis=axis,
@@ -116,7 +115,7 @@ def saving_over_time(
             y=theme.floats(net),
             customdata=[numbers.money(value) for value in net],
             hovertemplate=theme.HOVER,
-            mode="lines+markers" if len(names) < 3 else "lines",
+            mode=theme.line_mode(net),
             line={"width": 1.8},
             meta={"role": "line"},
         )

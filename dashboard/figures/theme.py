@@ -163,6 +163,16 @@ def floats(values: Iterable[Any]) -> list[float | None]:
     return [None if numbers.is_missing(value) else float(value) for value in values]
 
 
+def line_mode(values: Sequence[Any]) -> str:
+    """How a line is drawn: a point that has none beside it makes no line, so a marker shows it."""
+    known = [False, *(not numbers.is_missing(value) for value in values), False]
+    alone = any(
+        here and not (before or after)
+        for before, here, after in zip(known, known[1:], known[2:], strict=False)
+    )
+    return "lines+markers" if alone or len(values) < 3 else "lines"
+
+
 def bar_gap(buckets: int) -> float:
     """A few bars are kept slim, or a week would look like a wall."""
     return max(0.24, 1 - buckets / 14)

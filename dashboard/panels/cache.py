@@ -210,6 +210,7 @@ def present_rates(data: dict[str, Any], ask: Ask) -> Content | None:
 # --- tables by group -------------------------------------------------------------------------------------------------
 
 MOST_ROWS = 100
+TALL = 20  # rows; a longer table scrolls within its panel
 
 
 def fetch_models(ask: Ask) -> dict[str, Any]:
@@ -275,7 +276,7 @@ def present_groups(data: dict[str, Any], ask: Ask) -> Content | None:
         note=f"{len(lines)} of {len(rows):,} rows are shown, dearest first; the total has all."
         if hidden > 0
         else "",
-        extra={"title": f"By {shape.word(dimension)}"},
+        extra={"title": f"By {shape.word(dimension)}", "tall": len(lines) > TALL},
     )
 
 

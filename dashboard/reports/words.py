@@ -62,7 +62,7 @@ def _title(finding: Finding, facts: dict[str, Any]) -> str:
     if finding.action == kinds.CACHE_ON and finding.policy.startswith("1h"):
         return "Turn caching on, for 1 hour"
     if finding.action == kinds.MOVE_BREAKPOINT:
-        return f"Move the breakpoint {'forward' if facts['where'] == EARLIER else 'back'}"
+        return f"Move the breakpoint {facts['where']} in the prompt"
     return TITLES[finding.action]
 
 
@@ -85,11 +85,7 @@ def _policy(finding: Finding, facts: dict[str, Any], ours: bool) -> Told:
             f"{numbers.tokens(facts['written'])} tokens were written and {numbers.tokens(facts['read'])} read:"
             f" {numbers.ratio(facts['read'] / facts['written'])} reads per write."
         )
-    evidence.append(
-        f"{numbers.percent(facts['followed'])} of the calls are followed by another of their session;"
-        f" {numbers.percent(facts['within_5m'])} of these come within 5 minutes,"
-        f" {numbers.percent(facts['within_1h'])} within an hour."
-    )
+    evidence.append(_followed(facts))
     if finding.action == kinds.CACHE_OFF:
         return (
             tuple(evidence),
@@ -125,6 +121,16 @@ def _policy(finding: Finding, facts: dict[str, Any], ours: bool) -> Told:
         else "Sessions that pause for more than 5 minutes write their prompt again."
     )
     return tuple(evidence), risk, f"Set cache_control for {_ttl(tier)}.", _WRITE.format(control=control)
+
+
+def _followed(facts: dict[str, Any]) -> str:
+    if not facts["followed"]:
+        return "No call is followed by another of its session."
+    return (
+        f"{numbers.percent(facts['followed'])} of the calls are followed by another of their session;"
+        f" {numbers.percent(facts['within_5m'])} of these come within 5 minutes,"
+        f" {numbers.percent(facts['within_1h'])} within an hour."
+    )
 
 
 def _breakpoint(finding: Finding, facts: dict[str, Any], ours: bool) -> Told:

@@ -92,10 +92,17 @@ def test_the_hour_is_in_the_snippet_only_when_it_is_advised() -> None:
 
 
 def test_a_breakpoint_says_which_way_it_moves() -> None:
-    assert words(finding("move_breakpoint"), ("anthropic",)).title == "Move the breakpoint back"
-    forward = words(finding("move_breakpoint", where="earlier"), ("anthropic",))
-    assert forward.title == "Move the breakpoint forward"
-    ast.parse(forward.snippet)
+    assert (
+        words(finding("move_breakpoint"), ("anthropic",)).title == "Move the breakpoint later in the prompt"
+    )
+    earlier = words(finding("move_breakpoint", where="earlier"), ("anthropic",))
+    assert earlier.title == "Move the breakpoint earlier in the prompt"
+    ast.parse(earlier.snippet)
+
+
+def test_sessions_of_one_call_have_no_gaps_to_speak_of() -> None:
+    told = words(finding("cache_off", followed=0.0, within_5m=0.0, within_1h=0.0), ("anthropic",))
+    assert told.evidence[-1] == "No call is followed by another of its session."
 
 
 def test_batches_warn_of_reads_only_where_there_are_any() -> None:

@@ -59,5 +59,11 @@ def test_an_empty_axis_is_still_an_axis() -> None:
     assert theme.value_axis(0, 0, str)["range"] == [0.0, 1.0]
 
 
+def test_a_point_without_neighbours_gets_a_marker() -> None:
+    assert theme.line_mode([0.1, 0.2, 0.3, None, 0.1, 0.2]) == "lines"
+    assert theme.line_mode([None, 0.2, None, 0.1, 0.2]) == "lines+markers"
+    assert theme.line_mode([0.1, 0.2]) == theme.line_mode([0.1]) == "lines+markers"
+
+
 def test_names_cannot_smuggle_markup_into_a_figure() -> None:
     assert theme.safe("<a href='x'>y</a>") == "&lt;a href='x'&gt;y&lt;/a&gt;"
