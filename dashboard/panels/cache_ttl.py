@@ -152,7 +152,17 @@ def present_curve(data: gaps.Gaps, ask: Ask) -> Content | None:
             KeyItem("input list cost", "series:1", "swatch-line"),
         ),
         table=tables.Table("Token hit rate and input list cost by TTL", columns, rows),
-        note=f"{_notes(data)} Waits for an answer to begin are left out: many calls at once look cheaper here.",
+        note=" ".join(
+            [
+                _notes(data),
+                *(
+                    ["At the prices for short prompts, as the policies."]
+                    if data.billed.prices != data.histogram.prices
+                    else []
+                ),
+                "Waits for an answer to begin are left out: many calls at once look cheaper here.",
+            ]
+        ),
         extra={
             "steps": {"low": figures.EDGES[0], "high": figures.EDGES[1], "steps": steps},
             "steps_id": "ttl-steps",
@@ -167,7 +177,7 @@ def bars_of(data: gaps.Gaps) -> list[figures.Bar]:
     """The reuse of each bar, and what rewriting it costs above reading where 5 minutes do not cover it."""
 
     tokens = data.histogram.reused.sum(axis=1)
-    costs = data.histogram.rewrite_cost("5m")
+    costs = data.billed.rewrite_cost("5m")
     found = []
     for low, high in pairwise(BAR_ENDS_S):
         inside = [at for at, edge in enumerate(EDGES_S) if low < edge <= high or (edge == 0 and low == 0)]
@@ -233,8 +243,8 @@ HOW_CURVE = (
     "If every prefix were written and lived for the TTL, restarted by each use: hits are the tokens whose gap since "
     "their last use is no longer than the TTL.",
     "Cost: uncached input + reads + writes at the 5m price up to 5 minutes and at the 1h price beyond, which makes the "
-    "step at 5 minutes; at the prices billed, those for long prompts among them. No TTL beyond 1 hour is sold; pings "
-    "can stand in for one.",
+    "step at 5 minutes; each model at its price for short prompts, as with the policies. No TTL beyond 1 hour is sold; "
+    "pings can stand in for one.",
     "Exact at 5 minutes and 1 hour; between two edges of the histogram, gaps are taken as spread evenly over their "
     "logarithm. The wait for an answer to begin is left out. Gaps are kept by UTC day: a range is widened to whole "
     "days.",
@@ -255,7 +265,7 @@ GAPS = Panel(
         "Gap: time from the start of a request to the start of the next one that needs the same tokens. Gaps of more "
         "than a day count as a first use.",
         "Bars: tokens needed again after such a gap × (5m write price − read price): what writing them again costs "
-        "when a 5-minute TTL is all there is. Gaps up to 5 minutes are read, so they cost nothing here.",
+        "when a 5-minute TTL is all there is, at the prices billed. Up to 5 minutes they are read: no cost here.",
         "Line: the share of all reused tokens whose gap is no longer.",
     ),
     fetch=fetch,

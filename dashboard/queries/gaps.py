@@ -26,6 +26,8 @@ FIRST_USE, NO_PREFIX = -1, -2
 class Gaps:
     """A histogram of what has a price, and of which days.
 
+    histogram        each model at its price for short prompts, as policies are: no TTL changes the size of a prompt
+    billed           the same tokens at the prices they had, long prompts included, as causes are
     start, end       the whole UTC days it covers: [start, end); None where the question is open
     exact_tokens     how many of its tokens rest on prefix lists; the others are estimated from counters
     unpriced_tokens  input tokens that are left out for want of a price
@@ -33,6 +35,7 @@ class Gaps:
     """
 
     histogram: GapHistogram
+    billed: GapHistogram
     start: date | None
     end: date | None
     exact_tokens: int
@@ -44,7 +47,7 @@ _gaps: Memory[Gaps] = Memory(32)
 
 
 def histogram(filters: Filters) -> Gaps:
-    """The gaps of a question, each token at the price of its lane and day.
+    """The gaps of a question, each token at the prices of its lane and day.
 
     Gaps are kept by UTC day: a range that begins or ends within one is widened to whole days. FilterError for
     questions about sessions and meters.
@@ -90,13 +93,23 @@ def _assembled(
     start: date | None,
     end: date | None,
 ) -> Gaps:
-    book = pricebook.current()
     by_id = {row["lane_id"]: Lane(*(row[name] for name in Lane._fields)) for row in lanes}
+    short = {number: lane._replace(prompt_step=0) for number, lane in by_id.items()}
+    histogram, exact, unpriced = _histogram_of(found, short, plan)
+    billed, _, _ = _histogram_of(found, by_id, plan)
+    return Gaps(histogram, billed, start, end, exact, unpriced, _pending(start, end))
+
+
+def _histogram_of(
+    found: Mapping[str, Sequence[Any]], lanes: Mapping[int, Lane], plan: quantities.Plan
+) -> tuple[GapHistogram, int, int]:
+    """The histogram at the prices of these lanes, its tokens on prefix lists, and the tokens without a price."""
+    book = pricebook.current()
     numbers: dict[InputPrices, int] = {}
     pairs = list(zip(found["lane_id"], found["price_period"], strict=True))
     classes: dict[tuple[int, int], int] = {}  # -1 = no price
     for pair in dict.fromkeys(pairs):
-        vector = book.vector(by_id[pair[0]], plan.price_days[pair[1]])
+        vector = book.vector(lanes[pair[0]], plan.price_days[pair[1]])
         classes[pair] = -1 if vector is None else numbers.setdefault(input_prices(vector), len(numbers))
     price = np.array([classes[pair] for pair in pairs], dtype=np.int64)
     tokens = np.array(found["tokens"], dtype=np.int64)
@@ -112,7 +125,7 @@ def _assembled(
         prices=tuple(numbers),
         basis=EXACT_BASIS if exact == int(counts.sum()) else ESTIMATED_BASIS,
     )
-    return Gaps(made, start, end, exact, int(tokens[~priced].sum()), _pending(start, end))
+    return made, exact, int(tokens[~priced].sum())
 
 
 def _whole_days(start: datetime | None, end: datetime | None) -> tuple[date | None, date | None]:

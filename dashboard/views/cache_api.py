@@ -101,7 +101,8 @@ class CurveAnswer(Schema):
     start: str | None = Field(description="First UTC day covered: ranges are widened to whole days.")
     end: str | None
     points: list[dict[str, int | str | None]] = Field(
-        description="ttl (seconds), token_hit_rate, input_list_cost (USD, at the cheapest tier that lasts so long)."
+        description="ttl (seconds), token_hit_rate, input_list_cost (USD, at the cheapest tier that lasts so long;"
+        " as with the policies, each model at its price for short prompts)."
     )
     first_use_tokens: int = Field(description="Tokens of prefixes that were needed for the first time.")
     uncached_input_tokens: int = Field(description="Tokens that are part of no prefix.")

@@ -66,6 +66,30 @@ def test_at_both_tiers_the_curve_is_the_replay(seed: int) -> None:
     assert found.histogram.basis == "exact"
 
 
+def test_long_prompts_cost_what_short_ones_do_on_the_curve_and_what_was_billed_in_the_bars() -> None:
+    # Sonnet 4.5 had twice the price beyond 200,000 tokens.
+    settle(
+        [
+            call(
+                f"c{n}",
+                1000.0 * n,
+                "x",
+                model="claude-sonnet-4-5",
+                uncached_input_tokens=1,
+                prompt_step_tokens=200_001,
+            )
+            for n in range(2)
+        ]
+    )
+    fill_gaps_due()
+    found = gaps.histogram(Filters())
+    five = replayed.policies(Filters(), (FIVE_MINUTES,)).comparison.bills[0]
+    assert found.histogram.input_list_cost(300 * 10**6) == five.input_list_cost
+    assert five.input_list_cost == (20_000 * D("3.75") + 2 * D(3)) / 1_000_000
+    again = [sum(each.rewrite_cost("5m"), D(0)) for each in (found.histogram, found.billed)]
+    assert again == [10_000 * D("3.45") / 1_000_000, 10_000 * D("6.9") / 1_000_000]
+
+
 def test_every_input_token_stands_in_the_histogram_once() -> None:
     events = walk(3)
     settle(events)
