@@ -3,8 +3,10 @@
     import breakeven_capture
     client = breakeven_capture.watch(Anthropic(), url="https://breakeven.example", key="YOUR_INGEST_KEY")
 
-Works with Anthropic, AsyncAnthropic, OpenAI, AsyncOpenAI and their Azure and Foundry variants (clients whose calls
-end in /v1/messages, /chat/completions or /responses), whole answers and streams. Python 3.9 or newer, one file,
+Works with Anthropic, AsyncAnthropic, OpenAI and AsyncOpenAI, and with their clients for Amazon Bedrock
+(AnthropicBedrock, AnthropicBedrockMantle), Google Vertex (AnthropicVertex), Claude Platform on AWS (AnthropicAWS),
+Foundry (AnthropicFoundry) and Azure (AzureOpenAI): clients whose calls end in /v1/messages, /chat/completions or
+/responses, in Bedrock's /invoke or in Vertex's :rawPredict. Whole answers and streams. Python 3.9 or newer, one file,
 standard library only. `url` and `key` default to the variables BREAKEVEN_URL and BREAKEVEN_KEY; without them the
 client is left as it is. The very client that was given is watched and returned; so are its copies.
 
@@ -28,6 +30,7 @@ A stream that ends early is reported if its usage was seen (Anthropic tells the 
 from __future__ import annotations
 
 import atexit
+import base64
 import contextlib
 import contextvars
 import gzip
@@ -39,13 +42,16 @@ import logging
 import os
 import queue
 import random
+import re
 import secrets
+import struct
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator, Mapping
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -63,6 +69,7 @@ MEDIA_BYTES = 6_000  # an image or a document counts as this much text: its byte
 REMEMBERED = 50_000  # prefixes whose token counts are kept, so that a prefix has the same count in every call
 HEAD_LINES, TAIL_LINES = 4, 12  # of a stream: where providers put ids and usage
 LONGEST_STREAM = 32 * 1024 * 1024  # of a compressed stream, which can only be read as a whole
+LONGEST_FRAME = 16 * 1024 * 1024  # of Bedrock's event stream
 BATCH_EVENTS, BATCH_BYTES = 500, 1_000_000
 LINGER, TIMEOUT, EXIT_SECONDS = 1.0, 10.0, 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -70,11 +77,19 @@ LONGEST_WORD, LONGEST_ID, MAX_TAGS = 64, 256, 31  # Breakeven takes 32 tags; one
 CALL = "breakeven_capture"  # where a request carries its call
 
 PATHS = {"/v1/messages": "anthropic", "/chat/completions": "chat", "/responses": "responses"}
-PLATFORMS = {
-    "api.anthropic.com": ("anthropic", "anthropic"),
-    "api.openai.com": ("openai", "openai"),
-    ".openai.azure.com": ("openai", "azure"),
-    ".services.ai.azure.com": ("", "foundry"),
+# Bedrock and Vertex name the model in the path, and Vertex the place, which has its price.
+BEDROCK = re.compile(r"/model/(?P<model>.+)/invoke(-with-response-stream)?$")
+VERTEX = re.compile(
+    r"/locations/(?P<place>[^/]+)/publishers/anthropic/models/(?P<model>[^/:]+):(rawPredict|streamRawPredict)$"
+)
+EVENT_STREAM = "application/vnd.amazon.eventstream"  # what Bedrock streams instead of server-sent events
+HOSTS = {
+    "api.anthropic.com": {"provider": "anthropic", "platform": "anthropic"},
+    "bedrock-mantle.*.api.aws": {"provider": "anthropic", "platform": "bedrock"},
+    "aws-external-anthropic.*.api.aws": {"provider": "anthropic", "platform": "claude-platform-on-aws"},
+    "api.openai.com": {"provider": "openai", "platform": "openai"},
+    "*.openai.azure.com": {"provider": "openai", "platform": "azure"},
+    "*.services.ai.azure.com": {"platform": "foundry"},
 }
 # The ends of a stream, by provider: after these nothing is missing.
 ENDS = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
@@ -199,20 +214,60 @@ def _joined(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any
 # ----------------------------------------------------------------------------------------------------- the watched call
 
 
+class _Place(NamedTuple):
+    """Where a call went: the shape of its body, the model if the address names it, and what says where it ran."""
+
+    kind: str
+    model: str
+    labels: Mapping[str, str]
+
+
+def _place_of(host: str, path: str) -> _Place | None:
+    """None for calls that are no model's."""
+    path = path.rstrip("/")
+    bedrock, vertex = BEDROCK.search(path), VERTEX.search(path)
+    if bedrock:
+        return _Place("anthropic", bedrock["model"], {"provider": "anthropic", "platform": "bedrock"})
+    if vertex:
+        routing = "global" if vertex["place"] == "global" else "regional"
+        labels = {"provider": "anthropic", "platform": "vertex", "routing": routing}
+        return _Place("anthropic", vertex["model"], labels)
+    for end, kind in PATHS.items():
+        if path.endswith(end):
+            known = (labels for pattern, labels in HOSTS.items() if fnmatchcase(host, pattern))
+            return _Place(kind, "", next(known, {}))
+    return None
+
+
+def _frames(data: bytes) -> tuple[list[bytes], bytes]:
+    """Payloads of the whole messages of Amazon's event stream, and the rest: each has its length, the length of its
+    headers, a checksum, headers, payload, and a checksum. After what is no message nothing can be found any more."""
+    found: list[bytes] = []
+    while len(data) >= 12:
+        size, headers = struct.unpack(">II", data[:8])
+        if not 16 + headers <= size <= LONGEST_FRAME:
+            return found, b""
+        if len(data) < size:
+            break
+        found.append(data[12 + headers : size - 4])
+        data = data[size:]
+    return found, data
+
+
 class _Call:
     """One call while it runs: times, and references to the bytes that pass by."""
 
-    def __init__(self, kind: str, host: str, request: bytes, labels: Mapping[str, Any]) -> None:
-        self.kind, self.host, self.request, self.labels = kind, host, request, labels
+    def __init__(self, place: _Place, request: bytes, labels: Mapping[str, Any]) -> None:
+        self.place, self.request, self.labels = place, request, labels
         self.started_at, self.started = time.time(), time.perf_counter()
         self.first: float | None = None
         self.last = self.started
-        self.streamed = self.done = False
+        self.streamed = self.framed = self.done = False
         self.encoding = self.request_id = self.workspace = ""
         self.make: Any = None  # the type of the response: it knows how to decompress
         self.chunks: list[bytes] = []
         self.size = 0
-        self.rest = b""  # of a line that has not ended
+        self.rest = b""  # of a line or frame that has not ended
         self.head: list[bytes] = []
         self.tail: deque[bytes] = deque(maxlen=TAIL_LINES)
 
@@ -228,14 +283,23 @@ class _Call:
             if self.size <= LONGEST_STREAM or not self.streamed:
                 self.chunks.append(chunk)
             return
+        self.take(chunk)
+
+    def take(self, chunk: bytes) -> None:
+        """The events of a piece of a stream, as far as they are whole."""
+        if self.framed:
+            frames, self.rest = _frames(self.rest + chunk)
+            for payload in frames:
+                self.keep(payload)
+            return
         lines = (self.rest + chunk).split(b"\n")
         self.rest = lines.pop()
         for line in lines:
-            self.keep(line)
+            if line.startswith(b"data:"):
+                self.keep(line[5:].strip())
 
-    def keep(self, line: bytes) -> None:
-        if line.startswith(b"data:"):
-            (self.head if len(self.head) < HEAD_LINES else self.tail).append(line[5:].strip())
+    def keep(self, event: bytes) -> None:
+        (self.head if len(self.head) < HEAD_LINES else self.tail).append(event)
 
     def weight(self) -> int:
         """Bytes held while the call waits to be read."""
@@ -258,11 +322,10 @@ class _Watch:
         try:
             if request.method != "POST":
                 return
-            path = request.url.path.rstrip("/")
-            for end, kind in PATHS.items():
-                if path.endswith(end):
-                    labels = _joined(self.labels, _labels.get())
-                    request.extensions[CALL] = _Call(kind, request.url.host, request.content, labels)
+            place = _place_of(request.url.host, request.url.path)
+            if place is not None:
+                labels = _joined(self.labels, _labels.get())
+                request.extensions[CALL] = _Call(place, request.content, labels)
         except Exception:
             self.pipe.count("errors")
 
@@ -272,9 +335,12 @@ class _Watch:
             if call is None or not 200 <= response.status_code < 300:
                 return
             headers = response.headers
-            call.request_id = headers.get("request-id") or headers.get("x-request-id") or ""
+            ids = (headers.get(name) for name in ("request-id", "x-request-id", "x-amzn-requestid"))
+            call.request_id = next(filter(None, ids), "")
             call.workspace = headers.get("anthropic-workspace-id") or headers.get("openai-project") or ""
-            call.streamed = headers.get("content-type", "").startswith("text/event-stream")
+            content_type = headers.get("content-type", "")
+            call.framed = content_type.startswith(EVENT_STREAM)
+            call.streamed = call.framed or content_type.startswith("text/event-stream")
             call.encoding = headers.get("content-encoding", "").replace("identity", "")
             call.make = type(response)
             if response.is_closed:  # it came as a whole, from a cache or a test
@@ -670,8 +736,8 @@ def _stop_reason(value: Mapping[str, Any]) -> str:
     return _word(found)[:LONGEST_WORD]
 
 
-def _word(value: object) -> str:
-    return value[:200] if isinstance(value, str) else ""
+def _word(value: object, longest: int = 200) -> str:
+    return value[:longest] if isinstance(value, str) else ""
 
 
 def _read_answer(call: _Call) -> _Answer:
@@ -684,14 +750,16 @@ def _read_answer(call: _Call) -> _Answer:
             answer.read(json.loads(body))
         answer.ended = True
         return answer
-    for line in [*body.split(b"\n"), call.rest]:
-        call.keep(line)
-    for line in [*call.head, *call.tail]:
-        if line == b"[DONE]":
+    call.take(body + b"\n" if body else b"\n")  # the last line may have no end
+    for event in [*call.head, *call.tail]:
+        if event == b"[DONE]":
             answer.ended = True
             continue
         with contextlib.suppress(ValueError):
-            answer.read(json.loads(line))
+            value = json.loads(event)
+            if call.framed:  # an event within an event
+                value = json.loads(base64.b64decode(_word(value.get("bytes"), LONGEST_FRAME)))
+            answer.read(value)
     return answer
 
 
@@ -700,11 +768,10 @@ def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{millis:03d}Z"
 
 
-def _platform(host: str) -> dict[str, str]:
-    for end, (provider, platform) in PLATFORMS.items():
-        if host == end or (end.startswith(".") and host.endswith(end)):
-            return {"platform": platform, **({"provider": provider} if provider else {})}
-    return {}
+def _model(call: _Call, answer: _Answer, body: Mapping[str, Any]) -> str:
+    """The model that answered; on Bedrock the name it was asked by, which says whether the call was routed globally."""
+    asked = call.place.model or _word(body.get("model"))
+    return asked if "anthropic." in asked else answer.model or asked
 
 
 def _event(call: _Call, key: bytes, sizes: _Sizes, count: Any) -> bytes | None:
@@ -714,16 +781,16 @@ def _event(call: _Call, key: bytes, sizes: _Sizes, count: Any) -> bytes | None:
     if not usage:
         count("without_usage")
         return None
-    if call.kind != "anthropic" and answer.tier:
+    if call.place.kind != "anthropic" and answer.tier:
         usage.setdefault("service_tier", answer.tier)  # OpenAI tells it beside the usage, and it has a price
     body = json.loads(call.request)
-    model = answer.model or _word(body.get("model"))
+    model = _model(call, answer, body)
     event: dict[str, Any] = {
         "occurred_at": _moment(call.started_at),
         "model": model,
         "usage": usage,
         "latency_ms": max(0, round((call.last - call.started) * 1000)),
-        **_platform(call.host),
+        **call.place.labels,
         **({"workspace_id": call.workspace} if call.workspace else {}),
         **call.labels,
     }
@@ -742,7 +809,7 @@ def _event(call: _Call, key: bytes, sizes: _Sizes, count: Any) -> bytes | None:
         count("interrupted")
         event["tags"] = {**event.get("tags", {}), "capture": "interrupted"}
     try:
-        prefix = None if answer.edited else _prefix(call.kind, body, model, usage, key, sizes)
+        prefix = None if answer.edited else _prefix(call.place.kind, body, model, usage, key, sizes)
     except Exception:
         count("errors")
         prefix = None

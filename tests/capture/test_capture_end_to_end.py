@@ -12,6 +12,7 @@ from openai import OpenAI
 from ingest.auth import create_key
 from ingest.models import ApiKey, RejectedRow
 from static.capture import breakeven_capture as capture
+from tests.capture.test_capture_clouds import VERTEX_MODEL, bedrock, vertex
 from tests.support.model_api_stub import ModelApi
 
 
@@ -58,3 +59,33 @@ def test_a_watched_program_fills_events_and_prefixes(api: ModelApi, live_server:
     assert [len(hashes) for hashes in (first, second, third)] == [1, 3, 3]
     assert second[:1] == first and third == second  # models are told apart where ids are compared
     assert [tokens[-1] for _, tokens in prefixes] == [1200, 1200, 1200]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_on_clouds_get_the_price_of_the_place(api: ModelApi, live_server: Any) -> None:
+    _, secret = create_key("my-app", ApiKey.Scope.INGEST)
+    asked: dict[str, Any] = {"max_tokens": 9, "messages": [{"role": "user", "content": "SECRET"}]}
+    us = "us.anthropic.claude-sonnet-4-6"
+    for number, (client, model) in enumerate(
+        [
+            (bedrock(api), us),
+            (bedrock(api), us.replace("us.", "global.")),
+            (vertex(api), VERTEX_MODEL),
+            (vertex(api, "global"), VERTEX_MODEL),
+        ]
+    ):
+        api.clients.append(client)
+        watched: Any = capture.watch(client, url=live_server.url, key=secret, session_id=str(number))
+        with watched.messages.stream(model=model, **asked) as stream:
+            stream.until_done()
+    assert capture.flush(20)
+    assert capture.stats()["sent"] == 4
+    lanes = rows(
+        "SELECT lane.model, lane.platform, lane.routing FROM event JOIN lane ON lane.id = event.lane_id"
+        " JOIN session ON session.id = event.session_key ORDER BY session.session_id"
+    )
+    assert lanes == [
+        ("claude-sonnet-4-6", platform, routing)
+        for platform in ("bedrock", "vertex")
+        for routing in ("regional", "global")
+    ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 ANTHROPIC_USAGE = {
     "input_tokens": 7,
@@ -87,12 +91,14 @@ class Serving:
 class ModelApi(Serving):
     """Messages, Chat Completions and Responses with fixed usage; `failures` answers 529 come first.
 
-    Clients that are put into `clients` are closed with it.
+    Claude is also served in the ways of Bedrock (whose streams are binary) and Vertex. `requests` are the bodies that
+    came, `paths` where to. Clients that are put into `clients` are closed with it.
     """
 
     failures: int = 0
     compress: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     clients: list[Closable] = field(default_factory=list)
 
     def close(self) -> None:
@@ -132,10 +138,24 @@ def model_api() -> ModelApi:
                 self.reply(529, b'{"type":"error","error":{"type":"overloaded_error"}}', retry_after_ms="1")
                 return
             api.requests.append(request)
-            path = self.path.partition("?")[0]
-            make = {"/v1/messages": _messages, "/chat/completions": _chat, "/responses": _responses}[path]
+            path = unquote(self.path.partition("?")[0])
+            api.paths.append(path)
+            make = next(
+                make
+                for end, make in (
+                    *(("/v1/messages", _messages), ("/chat/completions", _chat), ("/responses", _responses)),
+                    *(("/invoke", _messages), ("/invoke-with-response-stream", _messages)),
+                    *((":rawPredict", _messages), (":streamRawPredict", _messages)),
+                )
+                if path.endswith(end)
+            )
             whole, stream = make(request, len(api.requests))
             headers = {"request_id": f"req_{len(api.requests)}", "anthropic_workspace_id": "wrkspc_1"}
+            if "/invoke" in path:
+                headers = {"x_amzn_requestid": f"req_{len(api.requests)}"}
+            if path.endswith("/invoke-with-response-stream"):
+                self.stream(_framed(stream), headers, "application/vnd.amazon.eventstream")
+                return
             if request.get("stream"):
                 self.stream(stream, headers)
                 return
@@ -144,11 +164,16 @@ def model_api() -> ModelApi:
                 body, headers = gzip.compress(body), {**headers, "content_encoding": "gzip"}
             self.reply(200, body, content_type="application/json", **headers)
 
-        def stream(self, events: Iterator[bytes], headers: dict[str, str]) -> None:
+        def stream(
+            self,
+            events: Iterator[bytes],
+            headers: dict[str, str],
+            content_type: str = "text/event-stream; charset=utf-8",
+        ) -> None:
             self.send_response(200)
             for name, value in headers.items():
                 self.send_header(name.replace("_", "-"), value)
-            self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+            self.send_header("Content-Type", content_type)
             if api.compress:
                 self.send_header("Content-Encoding", "gzip")
                 events = iter([gzip.compress(b"".join(events))])
@@ -201,12 +226,33 @@ def _sse(*events: dict[str, Any], named: bool = True) -> Iterator[bytes]:
         yield f"{name}data: {json.dumps(event)}\n\n".encode()
 
 
+def _framed(events: Iterator[bytes]) -> Iterator[bytes]:
+    """Server-sent events as the messages of Amazon's event stream, cut into pieces where nothing begins or ends."""
+    stream = b"".join(_frame(event.partition(b"data: ")[2].strip()) for event in events)
+    return (stream[at : at + 100] for at in range(0, len(stream), 100))
+
+
+def _frame(event: bytes) -> bytes:
+    payload = json.dumps({"bytes": base64.b64encode(event).decode(), "p": "abcdefgh"}).encode()
+    headers = b"".join(
+        bytes([len(name)]) + name + b"\x07" + struct.pack(">H", len(value)) + value
+        for name, value in (
+            (b":event-type", b"chunk"),
+            (b":content-type", b"application/json"),
+            (b":message-type", b"event"),
+        )
+    )
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
 def _messages(request: dict[str, Any], number: int) -> tuple[dict[str, Any], Iterator[bytes]]:
     whole = {
         "id": f"msg_{number}",
         "type": "message",
         "role": "assistant",
-        "model": request["model"],
+        "model": request.get("model", "claude-sonnet-4-6"),  # Bedrock and Vertex have it in the path
         "content": [{"type": "text", "text": ANSWER}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
