@@ -12,15 +12,18 @@ MILLION = Decimal(1_000_000)
 WIDE = Context(prec=100)  # the default context refuses to write amounts of more than 28 digits
 
 Number = int | float | Decimal
+_PLAIN = (int, str)  # a union written out would be made anew at every call, and there are thousands a page
 
 
 def is_missing(value: object) -> bool:
-    """None, NaN, NaT and pandas' NA all mean "no value"."""
-    return (
-        value is None
-        or (isinstance(value, float) and math.isnan(value))
-        or str(value) in {"NaN", "NaT", "<NA>"}
-    )
+    """None, NaN, NaT and pandas' NA all mean "no value"; a text is one, whatever it says."""
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if value is None or isinstance(value, _PLAIN):
+        return value is None
+    if isinstance(value, float):
+        return math.isnan(value)
+    return str(value) in {"NaN", "NaT", "<NA>"}
 
 
 def _signed(text: str, negative: bool) -> str:

@@ -119,7 +119,6 @@ def _reads_stat(now: dict[str, Any]) -> dict[str, Any]:
 
 
 def present_saving(data: dict[str, Any], ask: Ask) -> Content | None:
-
     rows, grain = data["rows"], data["grain"]
     if rows.empty:
         return None
@@ -171,7 +170,6 @@ def fetch_rates(ask: Ask) -> dict[str, Any]:
 
 
 def present_rates(data: dict[str, Any], ask: Ask) -> Content | None:
-
     rows, grain = data["rows"], data["grain"]
     if rows.empty:
         return None
@@ -179,10 +177,8 @@ def present_rates(data: dict[str, Any], ask: Ask) -> Content | None:
     roles = theme.assign(groups, [name for name in data["stable"] if name])
     buckets = shape.timeline(ask, grain, rows)
     names = shape.labels(buckets, grain, ask)
-    known = {
-        (shape.name_of(row["model"]), row[shape.BUCKET]): row["token_hit_rate"]
-        for row in rows.to_dict("records")
-    }
+    cells = zip(rows["model"], rows[shape.BUCKET], rows["token_hit_rate"], strict=True)
+    known = {(shape.name_of(model), at): rate for model, at, rate in cells}
     frame = pd.DataFrame(
         {shape.shown(name): [known.get((name, at)) for at in buckets] for name in groups}, dtype=object
     )
@@ -229,7 +225,6 @@ def fetch_workspaces(ask: Ask) -> dict[str, Any]:
 
 
 def present_groups(data: dict[str, Any], ask: Ask) -> Content | None:
-
     report, dimension = data["report"], data["dimension"]
     if report.rows.empty:
         return None
@@ -281,7 +276,6 @@ def present_groups(data: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def _group_cells(row: dict[str, Any], past: dict[str, Any] | None, compare: bool) -> list[tables.Cell]:
-
     cells = [tables.percent_cell(row["token_hit_rate"])]
     if compare:
         cells.append(tables.points_cell(row["token_hit_rate"], past["token_hit_rate"] if past else None))

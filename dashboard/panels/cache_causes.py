@@ -48,18 +48,14 @@ HOW = (
 
 
 def present_over_time(body: dict[str, Any], ask: Ask) -> Content | None:
-
     grain = body["grain"]
+    starts = {text: pd.Timestamp(text) for text in {row["bucket_start"] for row in body["rows"]}}
     rows = pd.DataFrame(
-        [
-            {
-                shape.BUCKET: pd.Timestamp(row["bucket_start"]),
-                "cause": row["cause"],
-                "list_cost": Decimal(row["list_cost"]),
-            }
-            for row in body["rows"]
-        ],
-        columns=[shape.BUCKET, "cause", "list_cost"],
+        {
+            shape.BUCKET: [starts[row["bucket_start"]] for row in body["rows"]],
+            "cause": [row["cause"] for row in body["rows"]],
+            "list_cost": [Decimal(row["list_cost"]) for row in body["rows"]],
+        }
     )
     if rows.empty:
         return _no_writes()
@@ -121,7 +117,6 @@ def _no_writes() -> Content:
 
 
 def present_ranked(body: dict[str, Any], ask: Ask) -> Content | None:
-
     bill = body["input"]
     if not bill["written_tokens"]:
         return _no_writes()
@@ -177,8 +172,32 @@ def present_ranked(body: dict[str, Any], ask: Ask) -> Content | None:
 # --- what cost most --------------------------------------------------------------------------------------------------
 
 
-def present_requests(body: dict[str, Any], ask: Ask) -> Content | None:
+def present_dearest(body: dict[str, Any], ask: Ask) -> Content | None:
+    """Requests, then sessions, then prefixes."""
+    made = (
+        _requests_table(body["dearest"], ask),
+        _chains_table("Sessions", "session", body["sessions"], ask),
+        _chains_table("Prefixes", "prefix", body["prefixes"], ask),
+    )
+    found = [table for table in made if table.rows]
+    if not found:
+        return Content(
+            extra={
+                "pending": "No token that had been in the cache was written to it again.",
+                "instead": "Nothing to see",
+            }
+        )
+    notes = stored.of_what(body)
+    if not body["prefixes"]:
+        notes.append(
+            "Prefixes are listed where requests carry prefix lists; the capture module sends them, without any text."
+        )
+    return Content(
+        sub="tokens written again; a row opens its timeline", note=" ".join(notes), extra={"tables": found}
+    )
 
+
+def _requests_table(dearest: list[dict[str, Any]], ask: Ask) -> tables.Table:
     columns = (
         tables.Column("occurred_at", "time", text=True),
         tables.Column("model", "model", text=True, hide_narrow=True),
@@ -189,20 +208,16 @@ def present_requests(body: dict[str, Any], ask: Ask) -> Content | None:
         tables.Column("extra_cost", "above reading"),
     )
     rows = []
-    for row in body["dearest"][:MOST_REQUESTS]:
+    for row in dearest[:MOST_REQUESTS]:
         at = datetime.fromisoformat(row["occurred_at"])
         local = at.astimezone(ask.zone)
         session = row["session_id"] or ""
         link = chain_link(ask, at, at, session=session, moment=at) if session else ""
+        time = f"{numbers.day(local)} {local:%H:%M:%S}"
         rows.append(
             tables.Row(
                 (
-                    tables.Cell(
-                        f"{numbers.day(local)} {local:%H:%M:%S}",
-                        row["occurred_at"],
-                        row["occurred_at"],
-                        href=link,
-                    ),
+                    tables.Cell(time, row["occurred_at"], row["occurred_at"], href=link),
                     tables.name_cell(row["model"]),
                     tables.name_cell(row["workspace_id"] or ""),
                     tables.name_cell(session),
@@ -213,43 +228,10 @@ def present_requests(body: dict[str, Any], ask: Ask) -> Content | None:
                 href=link,
             )
         )
-    if not rows:
-        return Content(
-            extra={
-                "pending": "No token that had been in the cache was written to it again.",
-                "instead": "Nothing to see",
-            }
-        )
-    return Content(
-        sub="tokens written again; a row opens its session",
-        table=tables.Table("Requests whose rewrites cost most", columns, tuple(rows)),
-        note=" ".join(stored.of_what(body)),
-    )
-
-
-def present_chains(body: dict[str, Any], ask: Ask) -> Content | None:
-    made = [
-        _chains_table("Sessions", "session", body["sessions"], ask),
-        _chains_table("Prefixes", "prefix", body["prefixes"], ask),
-    ]
-    found = [table for table in made if table.rows]
-    if not found:
-        return Content(
-            extra={
-                "pending": "Nothing that had been in the cache was written again within a session or a prefix.",
-                "instead": "Nothing to see",
-            }
-        )
-    notes = stored.of_what(body)
-    if not body["prefixes"]:
-        notes.append(
-            "Prefixes are listed where requests carry prefix lists; the capture module sends them, without any text."
-        )
-    return Content(sub="a row opens its timeline", note=" ".join(notes), extra={"tables": found})
+    return tables.Table("Requests", columns, tuple(rows))
 
 
 def _chains_table(title: str, kind: str, rows: list[dict[str, Any]], ask: Ask) -> tables.Table:
-
     prefix = kind == "prefix"
     columns = (
         tables.Column(kind, kind, text=True),
@@ -339,27 +321,18 @@ RANKED = Panel(
     present=stored.presenting(present_ranked, WAITING),
     body="_stored_tables",
 )
-REQUESTS = Panel(
-    slug="cache-dear-requests",
-    title="Requests that cost most",
+DEAREST = Panel(
+    slug="cache-dearest",
+    title="What cost most",
     help=(
-        "Single requests ranked by what their dearest cause cost above reading: tokens × (write price − read price). "
-        "Growth, cold starts and changed models are not among them: those tokens were new.",
-    ),
-    fetch=stored.fetching(CAUSES),
-    present=stored.presenting(present_requests, WAITING),
-    body="_stored_tables",
-)
-CHAINS = Panel(
-    slug="cache-dear-chains",
-    title="Sessions and prefixes that cost most",
-    help=(
-        "Tokens written again × (write price − read price), added up by session and by prefix.",
+        "Tokens written again × (write price − read price). Growth, cold starts and changed models are not among them: "
+        "those tokens were new.",
+        "Requests are ranked by their dearest cause; sessions and prefixes by all that was written again in them.",
         "Prefixes are told apart by the block they begin with, in one workspace and model; beside each is how many "
         "sessions use it. Only requests with prefix lists have one.",
     ),
     fetch=stored.fetching(CAUSES),
-    present=stored.presenting(present_chains, WAITING),
+    present=stored.presenting(present_dearest, WAITING),
     body="_stored_tables",
 )
-PANELS = (OVER_TIME, RANKED, REQUESTS, CHAINS)
+PANELS = (OVER_TIME, RANKED, DEAREST)

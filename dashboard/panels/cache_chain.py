@@ -41,7 +41,6 @@ def _number(ask: Ask, knob: str) -> int | None:
 
 
 def present(data: chains.Timeline | None, ask: Ask) -> Content | None:
-
     if data is None:
         return Content(extra={"instead": "No session or prefix is chosen", "pending": CHOOSE})
     if not data.steps:
@@ -104,7 +103,6 @@ def _whose(ask: Ask) -> tables.Column:
 
 
 def _row(step: chains.Step, ask: Ask) -> tables.Row:
-
     local = step.occurred_at.astimezone(ask.zone)
     written = step.write_5m + step.write_1h
     tier = ", ".join(

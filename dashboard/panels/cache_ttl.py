@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from itertools import accumulate, pairwise
 
 from dashboard import numbers, tables
@@ -42,6 +43,7 @@ BAR_ENDS_S = (
 assert set(BAR_ENDS_S) <= set(EDGES_S)
 
 
+@cache
 def ttls() -> list[int]:
     """TTLs in seconds for drawing and dragging: evenly on the logarithm, and every edge of the rollup."""
     edges = {edge for edge in EDGES_S if FIRST_S <= edge <= LAST_S}
@@ -103,17 +105,12 @@ def _notes(data: gaps.Gaps) -> str:
 
 
 def present_curve(data: gaps.Gaps, ask: Ask) -> Content | None:
-
     if not _any(data):
         return _nothing(data)
-    points = [
-        figures.Point(
-            ttl,
-            data.histogram.token_hit_rate(ttl * SECOND_US),
-            data.histogram.input_list_cost(ttl * SECOND_US),
-        )
-        for ttl in ttls()
-    ]
+    drawn = ttls()
+    micros = [ttl * SECOND_US for ttl in drawn]
+    rates, costs = data.histogram.token_hit_rates(micros), data.histogram.input_list_costs(micros)
+    points = list(map(figures.Point, drawn, rates, costs))
     steps = [
         [
             round(figures.place(point.ttl_s), 6),
@@ -194,7 +191,6 @@ def bars_of(data: gaps.Gaps) -> list[figures.Bar]:
 
 
 def present_gaps(data: gaps.Gaps, ask: Ask) -> Content | None:
-
     if not _any(data):
         return _nothing(data)
     bars = bars_of(data)

@@ -36,7 +36,6 @@ def fetch_cost(ask: Ask, dimension: str = "model") -> dict[str, Any]:
 
 
 def present_cost(data: dict[str, Any], ask: Ask) -> Content | None:
-
     rows, grain, dimension = data["rows"], data["grain"], data["dimension"]
     if rows.empty:
         return None
@@ -145,7 +144,6 @@ def fetch_how(ask: Ask) -> pd.DataFrame:
 
 
 def present_how(rows: pd.DataFrame, ask: Ask) -> Content | None:
-
     if rows.empty:
         return None
     names = {meter.column: meter.label for meter in theme.METERS}

@@ -151,7 +151,6 @@ def fetch_input(ask: Ask) -> dict[str, Any]:
 
 
 def present_input(data: dict[str, Any], ask: Ask) -> Content | None:
-
     rows, grain = data["rows"], data["grain"]
     if rows.empty:
         return None
@@ -172,7 +171,6 @@ def present_input(data: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def _input_table(frame: pd.DataFrame, names: list[str]) -> tables.Table:
-
     columns = [tables.Column("bucket", "bucket", text=True)]
     columns += [tables.Column(meter.column, meter.label) for meter in theme.INPUT_METERS]
     columns.append(tables.Column("token_hit_rate", "token hit rate"))
@@ -263,7 +261,6 @@ def present_top(data: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def _top_cells(row: dict[str, Any], past: dict[str, Any] | None, compare: bool) -> list[tables.Cell]:
-
     cells = [tables.money_cell(row["list_cost"], unpriced=row["list_cost"] is None)]
     if compare:
         before = past["list_cost"] if past else Decimal(0)

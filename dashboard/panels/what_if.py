@@ -60,7 +60,6 @@ def compared(data: Turned) -> what_if.Comparison:
 
 
 def present(data: Turned, ask: Ask) -> Content | None:
-
     if data.log.is_empty:
         return None
     result = compared(data)

@@ -186,7 +186,6 @@ _SIDES = ("observed_quantity", "scenario_quantity", "observed_cost", "scenario_c
 
 
 def _meter_names() -> dict[str, tuple[str, str]]:
-
     return {meter.column: (meter.label, meter.role) for meter in theme.METERS}
 
 

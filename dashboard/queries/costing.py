@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -59,6 +60,7 @@ OF_PAGES: Mapping[str, Amount] = {
 }
 
 
+@cache
 def of_meter(meter: str) -> Amount:
     """The part of the cost that one meter makes."""
     place = METERS.index(meter)
@@ -80,7 +82,7 @@ class Priced:
 
     columns: Mapping[str, np.ndarray]
     scale: int
-    classes: list[tuple[str, str, str]]
+    classes: Sequence[tuple[str, str, str]]
 
     def __len__(self) -> int:
         return len(self.columns["priced"])
@@ -101,8 +103,15 @@ def load(filters: Filters, dims: Sequence[str], grain: str, amounts: Mapping[str
     lane_dims = [name for name in asked if name in LANE_DIMENSIONS]
     groups = _Numbers()
     lane_groups = [groups.of(tuple(values)) for values in lanes[lane_dims].itertuples(index=False, name=None)]
-    prices = _Prices.of(lanes, lane_groups, plan.price_days, amounts, filters.values(METER) or METERS)
-    found = database.columns(plan.query(prices.answer(plan)), plan.parameters)
+    columns_of_lanes = [lanes[name] for name in ("lane_id", *LANE_COLUMNS)]
+    prices = _Prices.of(
+        tuple((number, Lane(*values)) for number, *values in zip(*columns_of_lanes, strict=True)),
+        tuple(plan.price_days),
+        tuple(amounts.items()),
+        tuple(filters.values(METER) or METERS),
+        pricebook.current().version,
+    )
+    found = database.columns(plan.query(prices.answer(plan, lane_groups)), plan.parameters)
     if len(found["requests"]) > quantities.MAX_GROUPS:
         raise TooManyRows(quantities.MAX_GROUPS)
     columns = {name: np.array(found[name], dtype=np.int64) for name in (*QUANTITIES, "unpriced_class")}
@@ -121,7 +130,7 @@ def load(filters: Filters, dims: Sequence[str], grain: str, amounts: Mapping[str
     for name in ("requests", *METERS):
         columns[f"unpriced_{name}"] = np.where(priced, 0, columns[name])
     columns["unpriced_tokens"] = np.sum([columns[f"unpriced_{name}"] for name in TOKEN_METERS], axis=0)
-    return Priced({**columns, "priced": priced}, prices.scale, prices.classes.keys)
+    return Priced({**columns, "priced": priced}, prices.scale, prices.classes)
 
 
 _reads: Memory[Priced] = Memory(KEPT_READS, weigh=len, heaviest=KEPT_ROWS)
@@ -153,75 +162,69 @@ class _Numbers:
         return number
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Prices:
     """Unit prices of every lane in every price period, as arrays that the statement unnests."""
 
-    lane_ids: list[int]
-    periods: list[int]
-    lane_groups: list[int]
-    unpriced: list[int]
-    columns: dict[tuple[str, str], list[int]]  # (amount, meter) -> units of 10 ** -scale USD
-    amounts: list[str]
+    lane_ids: Sequence[int]
+    periods: Sequence[int]
+    unpriced: Sequence[int]
+    columns: Mapping[tuple[str, str], Sequence[int]]  # (amount, meter) -> units of 10 ** -scale USD
+    amounts: Sequence[str]
     scale: int
-    classes: _Numbers
+    classes: Sequence[tuple[str, str, str]]
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of(
         cls,
-        lanes: pd.DataFrame,
-        lane_groups: Sequence[int],
-        days: Sequence[date],
-        amounts: Mapping[str, Amount],
-        meters: Sequence[str],
+        lanes: tuple[tuple[int, Lane], ...],
+        days: tuple[date, ...],
+        amounts: tuple[tuple[str, Amount], ...],
+        meters: tuple[str, ...],
+        version: str,
     ) -> Self:
+        """`version` is that of the price book: the same lanes on the same days are priced once."""
         book = pricebook.current()
         classes = _Numbers()
-        rows: list[tuple[int, int, int, int]] = []
+        lane_ids, periods, unpriced = [], [], []
         coefficients: list[list[Sequence[Decimal]]] = []  # by row, then by amount
-        columns = [lanes[name] for name in ("lane_id", *LANE_COLUMNS)]
-        for group, lane_id, *values in zip(lane_groups, *columns, strict=True):
-            lane = Lane(*values)
+        for lane_id, lane in lanes:
             for period, day in enumerate(days):
                 vector = book.vector(lane, day)
                 why = -1 if vector else classes.of((lane.model, lane.provider, book.why_unpriced(lane, day)))
-                rows.append((lane_id, period, group, why))
-                coefficients.append([amount(vector) if vector else _NOTHING for amount in amounts.values()])
+                lane_ids.append(lane_id)
+                periods.append(period)
+                unpriced.append(why)
+                coefficients.append([amount(vector) if vector else _NOTHING for _, amount in amounts])
         scale = max(
             (-int(usd.as_tuple().exponent) for row in coefficients for each in row for usd in each), default=0
         )
         units = {
             (name, meter): [int(EXACT.scaleb(row[number][place], max(scale, 0))) for row in coefficients]
-            for number, name in enumerate(amounts)
+            for number, (name, _) in enumerate(amounts)
             for place, meter in enumerate(METERS)
             if meter in meters
         }
         used = {key: column for key, column in units.items() if any(column)}
-        lane_ids, periods, groups, unpriced = zip(*rows, strict=True) if rows else ((), (), (), ())
-        return cls(
-            list(lane_ids),
-            list(periods),
-            list(groups),
-            list(unpriced),
-            used,
-            list(amounts),
-            max(scale, 0),
-            classes,
-        )
+        names = [name for name, _ in amounts]
+        return cls(lane_ids, periods, unpriced, used, names, max(scale, 0), classes.keys)
 
     @property
     def amount_names(self) -> dict[str, str]:
         """The statement's names of amounts, and ours."""
         return {f"amount_{number}": name for number, name in enumerate(self.amounts)}
 
-    def answer(self, plan: Plan) -> sql.Composed:
-        """The SELECT that prices and adds up."""
+    def answer(self, plan: Plan, lane_groups: Sequence[int]) -> sql.Composed:
+        """The SELECT that prices and adds up; `lane_groups`: a number for each lane, in their order."""
+        periods = len(plan.price_days)
+        groups = [group for group in lane_groups for _ in range(periods)]
         arrays = [
-            sql.SQL("{}::int[]").format(plan.parameter(column))
-            for column in (self.lane_ids, self.periods, self.lane_groups, self.unpriced)
+            sql.SQL("{}::int[]").format(plan.parameter(list(column)))
+            for column in (self.lane_ids, self.periods, groups, self.unpriced)
         ]
         arrays += [
-            sql.SQL("{}::numeric[]").format(plan.parameter(column)) for column in self.columns.values()
+            sql.SQL("{}::numeric[]").format(plan.parameter(list(column))) for column in self.columns.values()
         ]
         terms: dict[str, list[sql.Composable]] = {name: [] for name in self.amounts}
         price_names: list[sql.Composable] = []

@@ -55,7 +55,8 @@ def columns(query: sql.Composable, parameters: Mapping[str, Any] | None = None) 
     """The answer of a query column by column, values as PostgreSQL's Python types."""
     connection.ensure_connection()
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        # Within a panel's transaction no savepoint: what fails here, fails the panel.
+        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
             cursor.execute(_SESSION)
             cursor.execute(query.as_string(connection.connection), dict(parameters or {}))
             names = [column.name for column in cursor.description]

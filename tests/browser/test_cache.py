@@ -100,7 +100,7 @@ def test_a_report_appears_by_itself_and_leads_to_the_session(page: Page) -> None
     page.goto(PAGE)
     page.wait_for_selector("#panel-cache-policies .verdict", timeout=60_000)
     assert "captured share" in page.inner_text("#panel-cache-policies")
-    row = page.locator("#panel-cache-dear-requests tbody tr").first
+    row = page.locator("#panel-cache-dearest tbody tr").first
     row.wait_for(timeout=60_000)
     row.locator("a").first.click()
     page.wait_for_url(re.compile("/cache/chain/"))

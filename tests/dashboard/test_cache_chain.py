@@ -40,7 +40,7 @@ def test_a_prefix_shows_all_the_sessions_that_share_it(client: Client) -> None:
             call(4, 90, session_id="other", prefix=(PrefixBlock("b", MILLION),)),
         ]
     )
-    link = next(link for link in links_to_timelines(made(client, "cache-dear-chains")) if "prefix=" in link)
+    link = next(link for link in links_to_timelines(made(client, "cache-dearest")) if "prefix=" in link)
     rows = table_rows(client.get(link))[1:]
     assert [(row[3], row[7]) for row in rows] == [
         ("s", "cold start 1.00 M"),

@@ -18,8 +18,7 @@ STORED = (
     "cache-policies",
     "cache-causes",
     "cache-causes-over-time",
-    "cache-dear-requests",
-    "cache-dear-chains",
+    "cache-dearest",
 )
 
 

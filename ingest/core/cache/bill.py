@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ingest.core.cache.log import CacheLog, Floats, InputPrices, Ints
 from ingest.core.pricing import EXACT, ZERO
@@ -127,6 +128,21 @@ def cost_of(sums: Ints, prices: Sequence[InputPrices]) -> Decimal:
         for tokens, each in zip(row, (*price, price.read), strict=False):
             amount = EXACT.fma(Decimal(tokens), each, amount)
     return amount
+
+
+def whole_units(prices: Sequence[InputPrices]) -> tuple[npt.NDArray[np.object_], int]:
+    """Prices as Python's whole numbers of 10 ** -places USD [price class, meter], and those places: what is added up of
+    products with them is exact."""
+    places = max((_places(each) for price in prices for each in price), default=0)
+    units = np.array(
+        [[int(EXACT.scaleb(each, places)) for each in price] for price in prices], dtype=np.object_
+    )
+    return units.reshape(-1, len(InputPrices._fields)), places
+
+
+def _places(price: Decimal) -> int:
+    exponent = EXACT.normalize(price).as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 def rates_of(prices: Sequence[InputPrices]) -> Floats:

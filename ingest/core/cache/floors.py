@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ingest.core.cache.bill import ESTIMATED_BASIS, EXACT_BASIS, cost_of, sum_by
-from ingest.core.cache.log import TTL_1H_US, TTL_5M_US, CacheLog, InputPrices, Ints
+from ingest.core.cache.bill import ESTIMATED_BASIS, EXACT_BASIS, cost_of, sum_by, whole_units
+from ingest.core.cache.log import TTL_1H_US, TTL_5M_US, CacheLog, Ints
 from ingest.core.cache.touches import Touches, chunks, parts, previous
 from ingest.core.pricing import EXACT
 
@@ -179,14 +179,8 @@ def _units(log: CacheLog) -> tuple[Amounts, Decimal, int]:
 
     The prices are Python's own numbers where sums of them could be too large for 64 bits.
     """
-    places = max((_places(price) for prices in log.prices for price in prices), default=0)
-    table = [[int(EXACT.scaleb(price, places)) for price in prices] for prices in log.prices]
+    units, places = whole_units(log.prices)
     tokens = int(log.total_input.sum()) + MOST_BRIDGED * int(log.total_input.max(initial=0))
-    worst = max((max(row) for row in table), default=0) * tokens
-    units = np.array(table, dtype=np.int64 if worst < LARGEST else object)
-    return units.reshape(-1, len(InputPrices._fields)), EXACT.scaleb(Decimal(1), -places), worst
-
-
-def _places(price: Decimal) -> int:
-    exponent = EXACT.normalize(price).as_tuple().exponent
-    return max(-exponent, 0) if isinstance(exponent, int) else 0
+    worst = max(units.reshape(-1).tolist(), default=0) * tokens
+    kept = units.astype(np.int64) if worst < LARGEST else units
+    return kept, EXACT.scaleb(Decimal(1), -places), worst

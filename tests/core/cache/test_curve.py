@@ -58,7 +58,7 @@ def test_the_worked_example() -> None:
     log = log_of_paths([(second, [(1, 60)]) for second in (0, 120, 1000, 9000)])
     histogram = gap_histogram(log)
     reusable = histogram.reused.sum()
-    hits = [int(histogram.hits(ttl * SECOND).sum()) / reusable for ttl in (60, 300, 3600, 10_800)]
+    hits = [int(histogram.hits([ttl * SECOND]).sum()) / reusable for ttl in (60, 300, 3600, 10_800)]
     assert hits == [0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1]
     assert histogram.input_list_cost(TTL_5M_US) == Decimal("3.85") * 60
     assert histogram.input_list_cost(TTL_1H_US) == Decimal("4.2") * 60
