@@ -163,6 +163,10 @@ class Filters:
 
     def to_query(self) -> str:
         """The query string that says this question; `from_query` of it gives an equal one."""
+        return urlencode(self.pairs())
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The names and values of that query string."""
         pairs: list[tuple[str, str]] = []
         if self.range:
             pairs.append(("range", self.range))
@@ -177,8 +181,7 @@ class Filters:
         if self.grain:
             pairs.append(("grain", self.grain))
         pairs += [("group_by", name) for name in self.group_by]
-        pairs += self.chips()
-        return urlencode(pairs)
+        return pairs + self.chips()
 
     @classmethod
     def from_query(

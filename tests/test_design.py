@@ -17,7 +17,7 @@ from dashboard.panels.run import forget_answers
 from dashboard.reports import stored
 from dashboard.templatetags.breakeven import ICONS
 from ingest.gaps import fill_gaps_due
-from tests.support.builders import make_event, settle
+from tests.support.builders import at, make_event, settle
 from tests.support.pages import RANGE, signed_in
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,6 +170,12 @@ def test_every_template_is_rendered(rendered: set[str], settings: Any, tmp_path:
         [
             make_event(workspace_id="search", cache_write_5m_input_tokens=5000),
             make_event("b", model="mystery-1"),
+            *(  # written again after a lapse
+                make_event(
+                    name, session_id="s", occurred_at=at(minutes=minutes), cache_write_5m_input_tokens=5000
+                )
+                for name, minutes in (("c", 0), ("d", 20))
+            ),
         ]
     )
     for path in ("/", "/spend/", "/cache/", "/what-if/", "/settings/"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from dashboard.filters import Filters
@@ -46,7 +46,7 @@ class Ask:
     def query(self, filters: Filters | None = None, **knobs: str | None) -> str:
         """The query string of this question with other filters or knobs; a knob of None is left out."""
         kept = {**dict(self.knobs), **knobs}
-        pairs = parse_qsl((filters or self.filters).to_query(), keep_blank_values=True)
+        pairs = (filters or self.filters).pairs()
         pairs += [(name, value) for name, value in kept.items() if value is not None]
         if self.inline:
             pairs.append(("inline", "1"))

@@ -161,10 +161,11 @@ def present_saving(data: dict[str, Any], ask: Ask) -> Content | None:
 
 
 def fetch_rates(ask: Ask) -> dict[str, Any]:
-    grain = shape.grain_for(ask)
+    grain, priced = shape.grain_for(ask), shape.over_time(ask)
     return {
         "grain": grain,
-        "rows": cache.by(ask.filters, ("model",), grain, shape.over_time(ask)),
+        "rows": cache.token_hit_rates(priced, grain),
+        "models": cache.report(ask.filters, ("model",), priced=priced).rows,
         "stable": shape.stable_models(),
     }
 
@@ -173,7 +174,7 @@ def present_rates(data: dict[str, Any], ask: Ask) -> Content | None:
     rows, grain = data["rows"], data["grain"]
     if rows.empty:
         return None
-    groups = [name for name in shape.ranked(rows, "model", keep=5) if name != shape.OTHER]
+    groups = [name for name in shape.ranked(data["models"], "model", keep=5) if name != shape.OTHER]
     roles = theme.assign(groups, [name for name in data["stable"] if name])
     buckets = shape.timeline(ask, grain, rows)
     names = shape.labels(buckets, grain, ask)

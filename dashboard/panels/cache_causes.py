@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -44,10 +45,23 @@ HOW = (
 )
 
 
-# --- over time -------------------------------------------------------------------------------------------------------
+# --- over time and ranked ---------------------------------------------------------------------------------------------
 
 
-def present_over_time(body: dict[str, Any], ask: Ask) -> Content | None:
+def present_causes(body: dict[str, Any], ask: Ask) -> Content | None:
+    """Stacked over time, and below that one row a cause that adds up to the bill."""
+    if not body["input"]["written_tokens"]:
+        return Content(
+            extra={
+                "pending": "No request of this range wrote to the cache.",
+                "instead": "Nothing was written",
+            }
+        )
+    said = " ".join([*_sums(body), *stored.of_what(body)])
+    return replace(_over_time(body, ask), extra={"ranked": _ranked(body), "said": said})
+
+
+def _over_time(body: dict[str, Any], ask: Ask) -> Content:
     grain = body["grain"]
     starts = {text: pd.Timestamp(text) for text in {row["bucket_start"] for row in body["rows"]}}
     rows = pd.DataFrame(
@@ -57,8 +71,6 @@ def present_over_time(body: dict[str, Any], ask: Ask) -> Content | None:
             "list_cost": [Decimal(row["list_cost"]) for row in body["rows"]],
         }
     )
-    if rows.empty:
-        return _no_writes()
     buckets = shape.timeline(ask, grain, rows)
     if len(buckets) > _MOST_BUCKETS:  # all of time, with a few requests from a clock that was years off
         buckets = sorted(set(rows[shape.BUCKET]))
@@ -100,26 +112,14 @@ def present_over_time(body: dict[str, Any], ask: Ask) -> Content | None:
                 )
             ),
         ),
-        note=" ".join(stored.of_what(body)),
     )
 
 
 _MOST_BUCKETS = 750
 
 
-def _no_writes() -> Content:
-    return Content(
-        extra={"pending": "No request of this range wrote to the cache.", "instead": "Nothing was written"}
-    )
-
-
-# --- ranked ----------------------------------------------------------------------------------------------------------
-
-
-def present_ranked(body: dict[str, Any], ask: Ask) -> Content | None:
+def _ranked(body: dict[str, Any]) -> tables.Table:
     bill = body["input"]
-    if not bill["written_tokens"]:
-        return _no_writes()
     cost = Decimal(bill["write_list_cost"])
     columns = (
         tables.Column("cause", "cause", text=True),
@@ -153,20 +153,19 @@ def present_ranked(body: dict[str, Any], ask: Ask) -> Content | None:
         tables.money_cell(total([Decimal(row["extra_cost"]) for row in shown if row["cause"] in AGAIN])),
         tables.Cell(),
     )
-    parts = [Decimal(bill[name]) for name in ("uncached_list_cost", "read_list_cost", "input_list_cost")]
-    notes = [
-        f"Writes {numbers.money(cost)} + reads {numbers.money(parts[1])} + uncached input {numbers.money(parts[0])} "
-        f"= input bill {numbers.money(parts[2])}.",
+    return tables.Table("Causes of cache writes", columns, rows, tables.Row(everything))
+
+
+def _sums(body: dict[str, Any]) -> list[str]:
+    bill = body["input"]
+    names = ("write_list_cost", "read_list_cost", "uncached_list_cost", "input_list_cost")
+    write, read, uncached, whole = (numbers.money(Decimal(bill[name])) for name in names)
+    return [
+        f"Writes {write} + reads {read} + uncached input {uncached} = input bill {whole}.",
         "Basis exact: from prefix lists."
         if body["basis"] == "exact"
         else "Basis estimated: some or all requests are judged by counters alone.",
-        *stored.of_what(body),
     ]
-    return Content(
-        sub="sums to the bill",
-        table=tables.Table("Causes of cache writes", columns, rows, tables.Row(everything)),
-        note=" ".join(notes),
-    )
 
 
 # --- what cost most --------------------------------------------------------------------------------------------------
@@ -304,22 +303,17 @@ def chain_link(
     )
 
 
-OVER_TIME = Panel(
-    slug="cache-causes-over-time",
-    title="Why tokens were written, over time",
-    help=(*HOW, "Days are those of the reporting zone; a range of more than 100 days is told by months."),
-    fetch=stored.fetching(CAUSES),
-    present=stored.presenting(present_over_time, WAITING),
-    body="_stored_figure",
-    size="tall",
-)
-RANKED = Panel(
+REASONS = Panel(
     slug="cache-causes",
     title="Why tokens were written",
-    help=(*HOW, "Writes + reads + uncached input = the input bill at list prices, to the cent."),
+    help=(
+        *HOW,
+        "Writes + reads + uncached input = the input bill at list prices, to the cent.",
+        "Days are those of the reporting zone; a range of more than 100 days is told by months.",
+    ),
     fetch=stored.fetching(CAUSES),
-    present=stored.presenting(present_ranked, WAITING),
-    body="_stored_tables",
+    present=stored.presenting(present_causes, WAITING),
+    body="_causes",
 )
 DEAREST = Panel(
     slug="cache-dearest",
@@ -335,4 +329,4 @@ DEAREST = Panel(
     present=stored.presenting(present_dearest, WAITING),
     body="_stored_tables",
 )
-PANELS = (OVER_TIME, RANKED, DEAREST)
+PANELS = (REASONS, DEAREST)

@@ -92,6 +92,16 @@ def total(filters: Filters, priced: costing.Priced | None = None) -> dict[str, A
     return report(filters, priced=priced).totals
 
 
+def token_hit_rates(priced: costing.Priced, grain: str) -> pd.DataFrame:
+    """The token hit rates of `by` alone, by bucket and model, from a read that is split so; without the amounts, which
+    are most of the work. Columns: bucket_start, model, token_hit_rate."""
+    summed = costing.add_up(priced, [BUCKET, "model"], [])
+    tokens = sum(summed[meter] for meter in INPUT_METERS)
+    rates = _ratio(summed["cache_read_input_tokens"], tokens)
+    columns = {BUCKET: summed[BUCKET], "model": summed["model"], "token_hit_rate": rates}
+    return with_times(costing.as_frame(columns), grain)
+
+
 def _with_rates(rows: costing.Sums) -> costing.Sums:
     read, uncached = rows["cache_read_input_tokens"], rows["uncached_input_tokens"]
     written = rows["cache_write_5m_input_tokens"] + rows["cache_write_1h_input_tokens"]

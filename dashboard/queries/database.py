@@ -51,13 +51,17 @@ def statement(name: str, **parts: sql.Composable) -> sql.Composed:
     return sql.SQL(_text(name)).format(**parts)
 
 
-def columns(query: sql.Composable, parameters: Mapping[str, Any] | None = None) -> dict[str, Sequence[Any]]:
-    """The answer of a query column by column, values as PostgreSQL's Python types."""
+def columns(
+    query: sql.Composable, parameters: Mapping[str, Any] | None = None, *, small: bool = False
+) -> dict[str, Sequence[Any]]:
+    """The answer of a query column by column, values as PostgreSQL's Python types. `small`: of so few rows that it
+    needs no settings of its own."""
     connection.ensure_connection()
     try:
         # Within a panel's transaction no savepoint: what fails here, fails the panel.
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-            cursor.execute(_SESSION)
+            if not small:
+                cursor.execute(_SESSION)
             cursor.execute(query.as_string(connection.connection), dict(parameters or {}))
             names = [column.name for column in cursor.description]
             rows = cursor.fetchall()
@@ -73,9 +77,11 @@ def frame(query: sql.Composable, parameters: Mapping[str, Any] | None = None) ->
     return pd.DataFrame(columns(query, parameters), dtype=object)
 
 
-def row(query: sql.Composable, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def row(
+    query: sql.Composable, parameters: Mapping[str, Any] | None = None, *, small: bool = False
+) -> dict[str, Any]:
     """The only row of an answer."""
-    found = columns(query, parameters)
+    found = columns(query, parameters, small=small)
     count = len(next(iter(found.values())))
     if count != 1:
         raise ValueError(f"expected one row, got {count}")

@@ -24,5 +24,5 @@ class Freshness:
 
 def state() -> Freshness:
     """Freshness now. Ask before reading figures: what it calls up to date is then in them."""
-    found = database.row(database.statement("freshness"))
+    found = database.row(database.statement("freshness"), small=True)
     return Freshness(up_to_date=found["pending_buckets"] == 0, **found)

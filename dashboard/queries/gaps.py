@@ -138,7 +138,7 @@ def _whole_days(start: datetime | None, end: datetime | None) -> tuple[date | No
 
 def _worked_out() -> object:
     query = sql.SQL("SELECT count(*) AS days, max(filled_at) AS latest FROM gap_state WHERE fills >= 0")
-    return tuple(database.row(query).values())
+    return tuple(database.row(query, small=True).values())
 
 
 def _pending(start: date | None, end: date | None) -> int:

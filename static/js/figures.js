@@ -100,10 +100,33 @@
     return found;
   };
 
+  // What is in sight is drawn at once. The rest is drawn when it comes near, or when all panels are there and the browser
+  // has nothing else to do: drawing is most of a page's work, and what one looks at should not wait for it.
+  const idle = window.requestIdleCallback || ((work) => setTimeout(work, 200));
+  const near = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => drawLate(entry.target)),
+    { rootMargin: "300px" },
+  );
+  const drawLate = (element) => {
+    near.unobserve(element);
+    if (element.isConnected && !element.dataset.drawn) draw(element);
+  };
+  const whenIdle = (element, tries = 100) => idle(() => {
+    const waiting = tries > 0 && document.querySelector("[data-state=loading]");
+    if (waiting) setTimeout(() => whenIdle(element, tries - 1), 50);
+    else drawLate(element);
+  });
+  const show = (element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    if (bottom > 0 && top < innerHeight) return draw(element);
+    near.observe(element);
+    whenIdle(element);
+  };
+
   const start = () => {
-    within(document).forEach(draw);
+    within(document).forEach(show);
     if (!window.htmx) return;
-    window.htmx.onLoad((root) => within(root).forEach(draw));
+    window.htmx.onLoad((root) => within(root).forEach(show));
     document.addEventListener("htmx:beforeCleanupElement", (event) => {
       if (event.target.matches && event.target.matches("[data-figure]")) window.Plotly.purge(event.target);
     });
@@ -120,5 +143,8 @@
     resized = setTimeout(() => within(document).forEach(draw), 200);
   });
   // A panel in a closed details or a resized grid cell keeps its old size unless told.
-  addEventListener("beforeprint", () => within(document).forEach((element) => window.Plotly && window.Plotly.Plots.resize(element)));
+  addEventListener("beforeprint", () => within(document).forEach((element) => {
+    if (!element.dataset.drawn) draw(element);
+    else if (window.Plotly) window.Plotly.Plots.resize(element);
+  }));
 })();

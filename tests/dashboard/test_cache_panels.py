@@ -299,7 +299,7 @@ def test_ranked_causes_add_up_to_the_bill(client: Client) -> None:
 
 def test_causes_over_time_have_a_row_a_day_and_a_total(client: Client) -> None:
     by_hand()
-    rows = rows_of(made(client, "cache-causes-over-time"))
+    rows = rows_of(made(client, "cache-causes"))
     assert rows["bucket"] == ["cold start", "lapse 5-60 min", "lapse over 60 min", "all writes"]
     assert rows["2 Mar"] == ["$1.25", "$1.25", "$1.25", "$3.75"]
     assert rows["1 Mar"][-1] == "$0.00" and rows["total"][-1] == "$3.75"

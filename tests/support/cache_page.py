@@ -17,7 +17,6 @@ HAIKU = "claude-haiku-4-5-20251001"  # 1 USD a million uncached, 0.10 read, 1.25
 STORED = (
     "cache-policies",
     "cache-causes",
-    "cache-causes-over-time",
     "cache-dearest",
 )
 
