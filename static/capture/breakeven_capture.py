@@ -4,11 +4,12 @@
     client = breakeven_capture.watch(Anthropic(), url="https://breakeven.example", key="YOUR_INGEST_KEY")
 
 Works with Anthropic, AsyncAnthropic, OpenAI and AsyncOpenAI, and with their clients for Amazon Bedrock
-(AnthropicBedrock, AnthropicBedrockMantle), Google Vertex (AnthropicVertex), Claude Platform on AWS (AnthropicAWS),
-Foundry (AnthropicFoundry) and Azure (AzureOpenAI): clients whose calls end in /v1/messages, /chat/completions or
-/responses, in Bedrock's /invoke or in Vertex's :rawPredict. Whole answers and streams. Python 3.9 or newer, one file,
-standard library only. `url` and `key` default to the variables BREAKEVEN_URL and BREAKEVEN_KEY; without them the
-client is left as it is. The very client that was given is watched and returned; so are its copies.
+(AnthropicBedrock, AnthropicBedrockMantle, BedrockOpenAI), Google Vertex (AnthropicVertex), Google Cloud
+(AnthropicGoogleCloud), Claude Platform on AWS (AnthropicAWS), Foundry (AnthropicFoundry) and Azure (AzureOpenAI):
+clients whose calls end in /v1/messages, /chat/completions or /responses, in Bedrock's /invoke or in Vertex's
+:rawPredict. Whole answers and streams. Python 3.9 or newer, one file, standard library only. `url` and `key` default to
+the variables BREAKEVEN_URL and BREAKEVEN_KEY; without them the client is left as it is. The very client that was given
+is watched and returned; so are its copies.
 
 What is sent, per answered call: the provider's usage object, model, ids, times, stop reason, the labels you set, and
 `prefix`: for each block of the prompt (tools, system, messages, in the order in which the provider caches them) a
@@ -49,6 +50,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -80,15 +82,20 @@ PATHS = {"/v1/messages": "anthropic", "/chat/completions": "chat", "/responses":
 # Bedrock and Vertex name the model in the path, and Vertex the place, which has its price.
 BEDROCK = re.compile(r"/model/(?P<model>.+)/invoke(-with-response-stream)?$")
 VERTEX = re.compile(
-    r"/locations/(?P<place>[^/]+)/publishers/anthropic/models/(?P<model>[^/:]+):(rawPredict|streamRawPredict)$"
+    r"/locations/(?P<place>[^/]+)/publishers/anthropic/models/(?!count-tokens:)(?P<model>[^/:]+)"
+    r":(rawPredict|streamRawPredict)$"
 )
 EVENT_STREAM = "application/vnd.amazon.eventstream"  # what Bedrock streams instead of server-sent events
 HOSTS = {
     "api.anthropic.com": {"provider": "anthropic", "platform": "anthropic"},
-    "bedrock-mantle.*.api.aws": {"provider": "anthropic", "platform": "bedrock"},
+    # Anthropic's own API behind Google's door: no prices of its own are known.
+    "claude.googleapis.com": {"provider": "anthropic", "platform": "anthropic"},
+    "bedrock-*.api.aws": {"platform": "bedrock"},
+    "bedrock-*.amazonaws.com": {"platform": "bedrock"},
     "aws-external-anthropic.*.api.aws": {"provider": "anthropic", "platform": "claude-platform-on-aws"},
     "api.openai.com": {"provider": "openai", "platform": "openai"},
     "*.openai.azure.com": {"provider": "openai", "platform": "azure"},
+    "*.cognitiveservices.azure.com": {"provider": "openai", "platform": "azure"},
     "*.services.ai.azure.com": {"platform": "foundry"},
 }
 # The ends of a stream, by provider: after these nothing is missing.
@@ -234,24 +241,29 @@ def _place_of(host: str, path: str) -> _Place | None:
         return _Place("anthropic", vertex["model"], labels)
     for end, kind in PATHS.items():
         if path.endswith(end):
-            known = (labels for pattern, labels in HOSTS.items() if fnmatchcase(host, pattern))
-            return _Place(kind, "", next(known, {}))
+            known = next((labels for pattern, labels in HOSTS.items() if fnmatchcase(host, pattern)), None)
+            if known and kind == "anthropic":  # clouds serve others' models by other paths
+                known = {"provider": "anthropic", **known}
+            return _Place(kind, "", known or {})
     return None
 
 
-def _frames(data: bytes) -> tuple[list[bytes], bytes]:
-    """Payloads of the whole messages of Amazon's event stream, and the rest: each has its length, the length of its
-    headers, a checksum, headers, payload, and a checksum. After what is no message nothing can be found any more."""
+def _frames(data: bytearray) -> list[bytes]:
+    """Take the whole messages of Amazon's event stream off the front; their payloads. Each has its length, the length
+    of its headers, a checksum of the two, headers, payload, and a checksum. What is no message is dropped."""
     found: list[bytes] = []
-    while len(data) >= 12:
-        size, headers = struct.unpack(">II", data[:8])
-        if not 16 + headers <= size <= LONGEST_FRAME:
-            return found, b""
-        if len(data) < size:
+    at = 0
+    while len(data) - at >= 12:
+        size, headers, checksum = struct.unpack_from(">III", data, at)
+        if zlib.crc32(data[at : at + 8]) != checksum or not 16 + headers <= size <= LONGEST_FRAME:
+            at = len(data)
+        elif len(data) - at < size:
             break
-        found.append(data[12 + headers : size - 4])
-        data = data[size:]
-    return found, data
+        else:
+            found.append(bytes(data[at + 12 + headers : at + size - 4]))
+            at += size
+    del data[:at]
+    return found
 
 
 class _Call:
@@ -267,7 +279,7 @@ class _Call:
         self.make: Any = None  # the type of the response: it knows how to decompress
         self.chunks: list[bytes] = []
         self.size = 0
-        self.rest = b""  # of a line or frame that has not ended
+        self.rest = bytearray()  # of a line or frame that has not ended
         self.head: list[bytes] = []
         self.tail: deque[bytes] = deque(maxlen=TAIL_LINES)
 
@@ -287,16 +299,15 @@ class _Call:
 
     def take(self, chunk: bytes) -> None:
         """The events of a piece of a stream, as far as they are whole."""
+        self.rest += chunk
         if self.framed:
-            frames, self.rest = _frames(self.rest + chunk)
-            for payload in frames:
+            for payload in _frames(self.rest):
                 self.keep(payload)
-            return
-        lines = (self.rest + chunk).split(b"\n")
-        self.rest = lines.pop()
-        for line in lines:
-            if line.startswith(b"data:"):
-                self.keep(line[5:].strip())
+        elif b"\n" in chunk:  # a long line is looked at once, not with each of its pieces
+            *lines, self.rest = self.rest.split(b"\n")
+            for line in lines:
+                if line.startswith(b"data:"):
+                    self.keep(bytes(line[5:].strip()))
 
     def keep(self, event: bytes) -> None:
         (self.head if len(self.head) < HEAD_LINES else self.tail).append(event)
@@ -755,11 +766,13 @@ def _read_answer(call: _Call) -> _Answer:
         if event == b"[DONE]":
             answer.ended = True
             continue
-        with contextlib.suppress(ValueError):
+        try:
             value = json.loads(event)
             if call.framed:  # an event within an event
-                value = json.loads(base64.b64decode(_word(value.get("bytes"), LONGEST_FRAME)))
-            answer.read(value)
+                value = json.loads(base64.b64decode(value["bytes"]))
+        except (ValueError, LookupError, TypeError):  # cut off, or an error in the place of an event
+            continue
+        answer.read(value)
     return answer
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import struct
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -16,15 +13,21 @@ from anthropic import (
     AnthropicBedrock,
     AnthropicBedrockMantle,
     AnthropicFoundry,
+    AnthropicGoogleCloud,
     AnthropicVertex,
+    APIStatusError,
+    AsyncAnthropicAWS,
     AsyncAnthropicBedrock,
+    AsyncAnthropicBedrockMantle,
+    AsyncAnthropicFoundry,
+    AsyncAnthropicGoogleCloud,
     AsyncAnthropicVertex,
 )
-from openai import AsyncAzureOpenAI, AzureOpenAI
+from openai import AsyncAzureOpenAI, AsyncBedrockOpenAI, AsyncOpenAI, AzureOpenAI, BedrockOpenAI, OpenAI
 
 from static.capture import breakeven_capture as capture
 from tests.support import asynchronous
-from tests.support.model_api_stub import ANTHROPIC_USAGE, CHAT_USAGE, Breakeven, ModelApi
+from tests.support.model_api_stub import ANTHROPIC_USAGE, CHAT_USAGE, RESPONSES_USAGE, Breakeven, ModelApi
 
 KEY = "bk_test"
 BEDROCK_MODEL = "us.anthropic.claude-sonnet-4-6"
@@ -65,42 +68,89 @@ class AsyncToStub(httpx2.AsyncBaseTransport):
         await self.inner.aclose()
 
 
-def watched(client: Any, api: ModelApi, app: Breakeven) -> Any:
-    api.clients.append(client)
-    return capture.watch(client, url=app.url, key=KEY)
+class Cloud(NamedTuple):
+    """A cloud's two clients, what both are made with, by which name the model is asked, and what an event says."""
+
+    sync: Callable[..., Any]
+    asynchronous: Callable[..., Any]
+    given: dict[str, Any]
+    asked: str
+    told: dict[str, str]
+
+    def client(self, api: ModelApi) -> Any:
+        client = self.sync(**self.given, http_client=httpx2.Client(transport=ToStub(api)))
+        api.clients.append(client)
+        return client
+
+    def async_client(self, api: ModelApi) -> Any:
+        return self.asynchronous(**self.given, http_client=httpx2.AsyncClient(transport=AsyncToStub(api)))
 
 
-def http(api: ModelApi) -> httpx2.Client:
-    return httpx2.Client(transport=ToStub(api))
-
-
-def bedrock(api: ModelApi) -> AnthropicBedrock:
-    return AnthropicBedrock(api_key="k", aws_region="us-east-1", http_client=http(api))
-
-
-def mantle(api: ModelApi) -> AnthropicBedrockMantle:
-    return AnthropicBedrockMantle(api_key="k", aws_region="us-east-1", http_client=http(api))
-
-
-def aws(api: ModelApi) -> AnthropicAWS:
-    return AnthropicAWS(api_key="k", aws_region="us-east-1", workspace_id="wrkspc_1", http_client=http(api))
-
-
-def vertex(api: ModelApi, region: str = "europe-west1") -> AnthropicVertex:
-    return AnthropicVertex(region=region, project_id="p", access_token="t", http_client=http(api))
-
-
-def foundry(api: ModelApi) -> AnthropicFoundry:
-    return AnthropicFoundry(api_key="k", resource="r", http_client=http(api))
-
-
-def azure(api: ModelApi) -> AzureOpenAI:
-    return AzureOpenAI(
-        api_key="k",
-        azure_endpoint="https://r.openai.azure.com",
-        api_version="2026-01-01",
-        http_client=cast(Any, http(api)),
+def bedrock(model: str, told: str = "") -> Cloud:
+    return Cloud(
+        AnthropicBedrock,
+        AsyncAnthropicBedrock,
+        {"api_key": "k", "aws_region": "us-east-1"},
+        model,
+        {"provider": "anthropic", "platform": "bedrock", "model": told or model},
     )
+
+
+def vertex(region: str, routing: str) -> Cloud:
+    return Cloud(
+        AnthropicVertex,
+        AsyncAnthropicVertex,
+        {"region": region, "project_id": "p", "access_token": "t"},
+        VERTEX_MODEL,
+        {"provider": "anthropic", "platform": "vertex", "routing": routing, "model": SERVED},
+    )
+
+
+PROFILES = "arn:aws:bedrock:us-east-1:123456789012"
+WORKSPACE = {"workspace_id": "wrkspc_1"}
+CLOUDS = {
+    "bedrock": bedrock(BEDROCK_MODEL),
+    "bedrock-global": bedrock("global.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    "bedrock-profile": bedrock(f"{PROFILES}:inference-profile/{BEDROCK_MODEL}"),
+    # The name in such an ARN is the customer's own: the model that answered says more.
+    "bedrock-own-profile": bedrock(f"{PROFILES}:application-inference-profile/abc123", SERVED),
+    "mantle": Cloud(
+        AnthropicBedrockMantle,
+        AsyncAnthropicBedrockMantle,
+        {"api_key": "k", "aws_region": "us-east-1"},
+        "anthropic.claude-sonnet-4-6",
+        {"provider": "anthropic", "platform": "bedrock", "model": "anthropic.claude-sonnet-4-6", **WORKSPACE},
+    ),
+    "vertex": vertex("europe-west1", "regional"),
+    "vertex-us": vertex("us", "regional"),
+    "vertex-eu": vertex("eu", "regional"),
+    "vertex-global": vertex("global", "global"),
+    "google-cloud": Cloud(
+        AnthropicGoogleCloud,
+        AsyncAnthropicGoogleCloud,
+        {"project": "p", "workspace_id": "wrkspc_1", "token_provider": lambda: "t"},
+        SERVED,
+        {"provider": "anthropic", "platform": "anthropic", "model": SERVED, **WORKSPACE},
+    ),
+    "aws": Cloud(
+        AnthropicAWS,
+        AsyncAnthropicAWS,
+        {"api_key": "k", "aws_region": "us-east-1", "workspace_id": "wrkspc_1"},
+        SERVED,
+        {"provider": "anthropic", "platform": "claude-platform-on-aws", "model": SERVED, **WORKSPACE},
+    ),
+    "foundry": Cloud(
+        AnthropicFoundry,
+        AsyncAnthropicFoundry,
+        {"api_key": "k", "resource": "r"},
+        SERVED,
+        {"provider": "anthropic", "platform": "foundry", "model": SERVED, **WORKSPACE},
+    ),
+}
+
+
+def watched(client: Any, app: Breakeven) -> Any:
+    return capture.watch(client, url=app.url, key=KEY)
 
 
 def the_event(app: Breakeven) -> dict[str, Any]:
@@ -110,6 +160,16 @@ def the_event(app: Breakeven) -> dict[str, Any]:
     (event,) = app.events
     assert capture.stats()["errors"] == 0
     return event
+
+
+def check(event: dict[str, Any], told: dict[str, Any], streamed: bool) -> None:
+    """The whole event: nothing is missing and nothing else is in it."""
+    assert event.pop("occurred_at").endswith("Z")
+    latency, ttft = event.pop("latency_ms"), event.pop("ttft_ms", None)
+    assert latency >= 0 and (ttft is not None) == streamed and (ttft or 0) <= latency
+    ((hashed, tokens),) = ((entry["id"], entry["tokens"]) for entry in event.pop("prefix"))
+    assert len(hashed) == 32 and tokens > 1000
+    assert event == {"request_id": "req_1", **told}
 
 
 def whole(client: Any, model: str) -> None:
@@ -122,190 +182,228 @@ def streamed(client: Any, model: str) -> None:
 
 
 def helped(client: Any, model: str) -> None:
-    with client.with_options(timeout=5).messages.stream(model=model, **ASK) as stream:
+    with client.with_options(timeout=5).beta.messages.stream(model=model, **ASK) as stream:
         assert stream.get_final_message().usage.output_tokens == 21
 
 
-Where = dict[str, str]
-BEDROCK: Where = {"provider": "anthropic", "platform": "bedrock"}
-VERTEX: Where = {"provider": "anthropic", "platform": "vertex"}
-CLIENTS: list[tuple[Callable[[ModelApi], Any], str, str, Where]] = [
-    (bedrock, BEDROCK_MODEL, BEDROCK_MODEL, BEDROCK),
-    (mantle, "anthropic.claude-sonnet-4-6", "anthropic.claude-sonnet-4-6", BEDROCK),
-    (aws, SERVED, SERVED, {"provider": "anthropic", "platform": "claude-platform-on-aws"}),
-    (vertex, VERTEX_MODEL, SERVED, {**VERTEX, "routing": "regional"}),
-    (lambda api: vertex(api, "global"), VERTEX_MODEL, SERVED, {**VERTEX, "routing": "global"}),
-    (foundry, SERVED, SERVED, {"platform": "foundry"}),
-]
-
-
 @pytest.mark.parametrize("call", [whole, streamed, helped])
-@pytest.mark.parametrize(("make", "asked", "model", "where"), CLIENTS)
+@pytest.mark.parametrize("name", CLOUDS)
 def test_a_call_says_which_model_answered_and_where(
-    api: ModelApi,
-    app: Breakeven,
-    make: Callable[[ModelApi], Any],
-    asked: str,
-    model: str,
-    where: Where,
-    call: Callable[[Any, str], None],
+    api: ModelApi, app: Breakeven, name: str, call: Callable[[Any, str], None]
 ) -> None:
-    call(watched(make(api), api, app), asked)
-    event = the_event(app)
-    assert event["usage"] == ANTHROPIC_USAGE
-    assert event["model"] == model
-    assert {name: event.get(name) for name in ("provider", "platform", "routing")} == {
-        "provider": None,
-        "routing": None,
-        **where,
-    }
-    assert (event["id"], event["request_id"], event["stop_reason"]) == ("msg_1", "req_1", "end_turn")
-    assert ("ttft_ms" in event) == (call is not whole)
-    assert [entry["tokens"] for entry in event["prefix"]] == [1200]
-    assert "tags" not in event
+    cloud = CLOUDS[name]
+    call(watched(cloud.client(api), app), cloud.asked)
+    told = {"id": "msg_1", "usage": ANTHROPIC_USAGE, "stop_reason": "end_turn", **cloud.told}
+    check(the_event(app), told, call is not whole)
 
 
-def test_an_inference_profile_of_ones_own_is_known_by_the_model_that_answered(
-    api: ModelApi, app: Breakeven
+async def whole_async(client: Any, model: str) -> None:
+    assert (await client.messages.create(model=model, **ASK)).id == "msg_1"
+
+
+async def streamed_async(client: Any, model: str) -> None:
+    events = await client.messages.create(model=model, **ASK, stream=True)
+    assert [event.type async for event in events][-1] == "message_stop"
+
+
+async def helped_async(client: Any, model: str) -> None:
+    async with client.with_options(timeout=5).beta.messages.stream(model=model, **ASK) as stream:
+        assert (await stream.get_final_message()).usage.output_tokens == 21
+
+
+@pytest.mark.parametrize("call", [whole_async, streamed_async, helped_async])
+@pytest.mark.parametrize("name", CLOUDS)
+def test_an_asynchronous_call_says_the_same(
+    api: ModelApi, app: Breakeven, name: str, call: Callable[[Any, str], Awaitable[None]]
 ) -> None:
-    profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
-    whole(watched(bedrock(api), api, app), profile)
-    assert api.paths == [f"/model/{profile}/invoke"]
-    event = the_event(app)
-    assert (event["model"], event["platform"]) == (SERVED, "bedrock")
+    cloud = CLOUDS[name]
+
+    async def main() -> None:
+        async with cloud.async_client(api) as client:
+            await call(watched(client, app), cloud.asked)
+
+    asynchronous.run(main())
+    told = {"id": "msg_1", "usage": ANTHROPIC_USAGE, "stop_reason": "end_turn", **cloud.told}
+    check(the_event(app), told, call is not whole_async)
 
 
 def test_a_prompt_has_the_same_prefix_wherever_it_is_sent(api: ModelApi, app: Breakeven) -> None:
-    first = Anthropic(api_key="k", http_client=http(api))
-    for client, model in ((first, SERVED), (bedrock(api), BEDROCK_MODEL), (vertex(api), VERTEX_MODEL)):
-        watched(client, api, app).messages.create(model=model, **ASK)
+    own = Cloud(Anthropic, Anthropic, {"api_key": "k"}, SERVED, {})
+    for cloud in (own, *CLOUDS.values()):
+        for stream in (False, True):
+            answer = watched(cloud.client(api), app).messages.create(model=cloud.asked, **ASK, stream=stream)
+            if stream:
+                list(answer)
     assert capture.flush()
-    ids = [[entry["id"] for entry in event["prefix"]] for event in app.events]
-    assert len(ids) == 3 and ids[0] == ids[1] == ids[2]
+    ids = [tuple(entry["id"] for entry in event["prefix"]) for event in app.events]
+    assert len(ids) == 2 * (1 + len(CLOUDS)) and len(set(ids)) == 1
 
 
-def test_a_conversation_that_grows_keeps_how_it_began(api: ModelApi, app: Breakeven) -> None:
-    client = watched(bedrock(api), api, app)
+@pytest.mark.parametrize("name", ["bedrock", "vertex"])
+def test_a_conversation_that_grows_keeps_how_it_began(api: ModelApi, app: Breakeven, name: str) -> None:
+    client, model = watched(CLOUDS[name].client(api), app), CLOUDS[name].asked
     asking: dict[str, Any] = {**ASK, "cache_control": {"type": "ephemeral"}}
-    client.messages.create(model=BEDROCK_MODEL, **asking)
+    client.messages.create(model=model, **asking)
     more = [
         *ASK["messages"],
         {"role": "assistant", "content": "SECRET"},
         {"role": "user", "content": "SECRET"},
     ]
-    client.messages.create(model=BEDROCK_MODEL, **{**asking, "messages": more})
+    client.messages.create(model=model, **{**asking, "messages": more})
     assert capture.flush()
     first, second = ([entry["id"] for entry in event["prefix"]] for event in app.events)
     assert second[: len(first)] == first and len(second) == len(first) + 2
 
 
-def test_a_stream_of_bedrock_that_is_closed_early_is_flagged(api: ModelApi, app: Breakeven) -> None:
-    with watched(bedrock(api), api, app).messages.create(model=BEDROCK_MODEL, **ASK, stream=True) as events:
-        next(iter(events))
-    event = the_event(app)
+def check_interrupted(event: dict[str, Any]) -> None:
     assert event["tags"] == {"capture": "interrupted"}
     assert event["usage"]["cache_read_input_tokens"] == 900
+    assert event["prefix"] and "stop_reason" not in event
+    assert capture.stats()["interrupted"] == 1
 
 
-async def bedrock_async(api: ModelApi, app: Breakeven) -> None:
-    http_client = httpx2.AsyncClient(transport=AsyncToStub(api))
-    async with AsyncAnthropicBedrock(api_key="k", aws_region="us-east-1", http_client=http_client) as client:
-        events = await capture.watch(client, url=app.url, key=KEY).messages.create(
-            model=BEDROCK_MODEL, **ASK, stream=True
-        )
-        assert [event.type async for event in events][-1] == "message_stop"
+@pytest.mark.parametrize("name", ["bedrock", "vertex"])
+def test_a_stream_that_is_closed_early_is_flagged(api: ModelApi, app: Breakeven, name: str) -> None:
+    client = watched(CLOUDS[name].client(api), app)
+    with client.messages.create(model=CLOUDS[name].asked, **ASK, stream=True) as events:
+        next(iter(events))
+    check_interrupted(the_event(app))
 
 
-async def vertex_async(api: ModelApi, app: Breakeven) -> None:
-    http_client = httpx2.AsyncClient(transport=AsyncToStub(api))
-    async with AsyncAnthropicVertex(
-        region="us", project_id="p", access_token="t", http_client=http_client
-    ) as client:
-        capture.watch(client, url=app.url, key=KEY)
-        async with client.messages.stream(model=VERTEX_MODEL, **ASK) as stream:
-            assert (await stream.get_final_message()).id == "msg_1"
-
-
-@pytest.mark.parametrize("call", [bedrock_async, vertex_async])
-def test_an_asynchronous_call_is_reported_once(
-    api: ModelApi, app: Breakeven, call: Callable[[ModelApi, Breakeven], Awaitable[None]]
+@pytest.mark.parametrize("name", ["bedrock", "vertex"])
+def test_an_asynchronous_stream_that_is_closed_early_is_flagged(
+    api: ModelApi, app: Breakeven, name: str
 ) -> None:
     async def main() -> None:
-        await call(api, app)
+        async with CLOUDS[name].async_client(api) as client:
+            watched(client, app)
+            async with await client.messages.create(model=CLOUDS[name].asked, **ASK, stream=True) as events:
+                await anext(aiter(events))
 
     asynchronous.run(main())
+    check_interrupted(the_event(app))
+
+
+def test_a_stream_of_bedrock_that_breaks_is_flagged_and_the_program_is_told(
+    api: ModelApi, app: Breakeven
+) -> None:
+    api.breaking = True
+    with pytest.raises(APIStatusError):
+        streamed(watched(CLOUDS["bedrock"].client(api), app), BEDROCK_MODEL)
     event = the_event(app)
-    assert event["usage"] == ANTHROPIC_USAGE
-    assert event["platform"] == ("bedrock" if call is bedrock_async else "vertex")
-    assert 0 <= event["ttft_ms"] <= event["latency_ms"]
+    assert event["tags"] == {"capture": "interrupted"}
+    assert event["usage"] == ANTHROPIC_USAGE  # all but the last event had come
 
 
-CHAT: dict[str, Any] = {
-    "model": "our-deployment",
-    "messages": [{"role": "user", "content": "SECRET question"}],
-    "stream_options": {"include_usage": True},
+def test_a_compressed_stream_of_bedrock_is_read(api: ModelApi, app: Breakeven) -> None:
+    api.compress = True
+    streamed(watched(CLOUDS["bedrock"].client(api), app), BEDROCK_MODEL)
+    assert the_event(app)["usage"] == ANTHROPIC_USAGE
+
+
+def test_counting_tokens_on_vertex_is_no_call(api: ModelApi, app: Breakeven) -> None:
+    client = watched(CLOUDS["vertex"].client(api), app)
+    client.messages.count_tokens(model=SERVED, messages=ASK["messages"])
+    assert api.paths[0].endswith("/count-tokens:rawPredict")
+    assert capture.flush() and app.events == [] and capture.stats()["calls"] == 0
+
+
+# ------------------------------------------------------------------------------------------------------ OpenAI's models
+
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "SECRET question"}]}
+AZURE_TOLD = {"provider": "openai", "platform": "azure", "model": "gpt-5.1"}
+
+
+def azure(**where: str) -> Cloud:
+    given = {"api_key": "k", "api_version": "2026-01-01", **where}
+    return Cloud(AzureOpenAI, AsyncAzureOpenAI, given, "our-deployment", AZURE_TOLD)
+
+
+def openai_at(host: str, told: dict[str, str]) -> Cloud:
+    given = {"api_key": "k", "base_url": f"https://{host}/openai/v1/"}
+    return Cloud(OpenAI, AsyncOpenAI, given, "our-deployment", told)
+
+
+OF_OPENAI = {
+    "azure": azure(azure_endpoint="https://r.openai.azure.com"),
+    "azure-deployment": azure(
+        azure_endpoint="https://r.cognitiveservices.azure.com", azure_deployment="our-deployment"
+    ),
+    "azure-v1": openai_at("r.openai.azure.com", AZURE_TOLD),
+    "foundry": openai_at("r.services.ai.azure.com", {"platform": "foundry", "model": "gpt-5.1"}),
+    "bedrock": Cloud(
+        BedrockOpenAI,
+        AsyncBedrockOpenAI,
+        {"api_key": "k", "aws_region": "us-east-1"},
+        "openai.gpt-oss-120b",
+        {"platform": "bedrock", "model": "openai.gpt-oss-120b"},
+    ),
+    "bedrock-runtime": Cloud(
+        OpenAI,
+        AsyncOpenAI,
+        {"api_key": "k", "base_url": "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"},
+        "openai.gpt-oss-120b",
+        {"platform": "bedrock", "model": "openai.gpt-oss-120b"},
+    ),
 }
+USAGES = {
+    "chat": {**CHAT_USAGE, "service_tier": "default"},
+    "responses": {**RESPONSES_USAGE, "service_tier": "priority"},
+}
+ENDS = {"chat": ("chatcmpl-1", "stop"), "responses": ("resp_1", "completed")}
 
 
-def test_azure_is_the_platform_of_azures_client(api: ModelApi, app: Breakeven) -> None:
-    client = watched(azure(api), api, app)
-    assert len(list(client.chat.completions.create(**CHAT, stream=True))) > 20
-    event = the_event(app)
-    assert (event["provider"], event["platform"]) == ("openai", "azure")
-    assert event["usage"] == {**CHAT_USAGE, "service_tier": "default"}
-    assert api.paths == ["/openai/deployments/our-deployment/chat/completions"]
+def told_of(cloud: Cloud, kind: str) -> dict[str, Any]:
+    own_id, stop_reason = ENDS[kind]
+    return {"id": own_id, "usage": USAGES[kind], "stop_reason": stop_reason, **cloud.told}
 
 
-def test_azures_asynchronous_client_is_watched(api: ModelApi, app: Breakeven) -> None:
+def asked_of(client: Any, cloud: Cloud, kind: str, stream: bool) -> Any:
+    if kind == "responses":
+        return client.responses.create(model=cloud.asked, input="SECRET question", stream=stream)
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if stream else {}
+    return client.chat.completions.create(model=cloud.asked, **CHAT, stream=stream, **options)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", ["chat", "responses"])
+@pytest.mark.parametrize("name", OF_OPENAI)
+def test_a_call_of_openais_models_says_where(
+    api: ModelApi, app: Breakeven, name: str, kind: str, stream: bool
+) -> None:
+    cloud = OF_OPENAI[name]
+    answer = asked_of(watched(cloud.client(api), app), cloud, kind, stream)
+    if stream:
+        assert len(list(answer)) > 20
+    check(the_event(app), told_of(cloud, kind), stream)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", ["chat", "responses"])
+@pytest.mark.parametrize("name", ["azure", "azure-v1", "bedrock"])
+def test_an_asynchronous_call_of_openais_models_says_the_same(
+    api: ModelApi, app: Breakeven, name: str, kind: str, stream: bool
+) -> None:
+    cloud = OF_OPENAI[name]
+
     async def main() -> None:
-        async with AsyncAzureOpenAI(
-            api_key="k",
-            azure_endpoint="https://r.openai.azure.com",
-            api_version="2026-01-01",
-            http_client=cast(Any, httpx2.AsyncClient(transport=AsyncToStub(api))),
-        ) as client:
-            capture.watch(client, url=app.url, key=KEY)
-            await client.chat.completions.create(model="our-deployment", messages=CHAT["messages"])
+        async with cloud.async_client(api) as client:
+            answer = await asked_of(watched(client, app), cloud, kind, stream)
+            if stream:
+                assert len([event async for event in answer]) > 20
 
     asynchronous.run(main())
-    assert the_event(app)["platform"] == "azure"
+    check(the_event(app), told_of(cloud, kind), stream)
 
 
-def frame(payload: bytes) -> bytes:
-    """A message of Amazon's event stream without headers; nobody here looks at its checksums."""
-    return struct.pack(">III", 16 + len(payload), 0, 0) + payload + bytes(4)
-
-
-@pytest.mark.parametrize("size", [1, 7, 1000])
-def test_frames_are_found_wherever_the_stream_is_cut(size: int) -> None:
-    sent = [b"one", b"", b"three" * 50]
-    stream = b"".join(map(frame, sent))
-    found, rest = [], b""
-    for at in range(0, len(stream), size):
-        frames, rest = capture._frames(rest + stream[at : at + size])
-        found += frames
-    assert (found, rest) == (sent, b"")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"data: this is no event stream at all",
-        struct.pack(">III", 15, 0, 0) + bytes(8),
-        struct.pack(">III", 20, 9, 0) + bytes(8),
-        b"\xff" * 40,
-    ],
-)
-def test_what_is_no_frame_is_let_go(data: bytes) -> None:
-    assert capture._frames(frame(b"one") + data) == ([b"one"], b"")
-
-
-def test_a_long_stream_of_frames_is_not_kept(api: ModelApi) -> None:
-    place = capture._place_of("bedrock-runtime.us-east-1.amazonaws.com", f"/model/{BEDROCK_MODEL}/invoke")
-    assert place is not None
-    call = capture._Call(place, b"{}", {})
-    call.streamed = call.framed = True
-    event = base64.b64encode(json.dumps({"type": "ping", "x": "y" * 500}).encode()).decode()
-    for _ in range(2_000):
-        call.note(frame(json.dumps({"bytes": event}).encode()))
-    assert call.weight() < 20_000
+def test_azure_is_asked_in_its_own_ways(api: ModelApi, app: Breakeven) -> None:
+    for name in ("azure", "azure-deployment", "azure-v1"):
+        for kind in ("chat", "responses"):
+            asked_of(watched(OF_OPENAI[name].client(api), app), OF_OPENAI[name], kind, False)
+    deployed = "/openai/deployments/our-deployment/chat/completions"
+    assert api.paths == [
+        *(deployed, "/openai/responses"),
+        *(deployed, "/openai/responses"),
+        *("/openai/v1/chat/completions", "/openai/v1/responses"),
+    ]
+    assert capture.flush() and capture.stats()["sent"] == 6

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from anthropic import Anthropic
 from django.db import connection
+from django.test import Client
 from openai import OpenAI
 
 from ingest.auth import create_key
+from ingest.fill import fill_due
 from ingest.models import ApiKey, RejectedRow
 from static.capture import breakeven_capture as capture
-from tests.capture.test_capture_clouds import VERTEX_MODEL, bedrock, vertex
+from tests.capture.test_capture_clouds import CLOUDS
 from tests.support.model_api_stub import ModelApi
 
 
@@ -61,31 +63,39 @@ def test_a_watched_program_fills_events_and_prefixes(api: ModelApi, live_server:
     assert [tokens[-1] for _, tokens in prefixes] == [1200, 1200, 1200]
 
 
+# The stub's answer at the prices of Sonnet 4.5 and 4.6, in dollars per million tokens:
+# 7 x 3 + 900 x 0.30 + 300 x 3.75 + 21 x 15, and a tenth more where the place is chosen.
+WORLDWIDE, REGIONAL = "0.001731", "0.0019041"
+PRICES = {
+    "bedrock": REGIONAL,
+    "bedrock-profile": REGIONAL,
+    "mantle": REGIONAL,
+    "vertex": REGIONAL,
+    "vertex-us": REGIONAL,
+    "bedrock-global": WORLDWIDE,
+    "vertex-global": WORLDWIDE,
+    "google-cloud": WORLDWIDE,
+    "aws": WORLDWIDE,
+    "foundry": WORLDWIDE,
+}
+
+
 @pytest.mark.django_db(transaction=True)
-def test_calls_on_clouds_get_the_price_of_the_place(api: ModelApi, live_server: Any) -> None:
-    _, secret = create_key("my-app", ApiKey.Scope.INGEST)
+def test_calls_on_clouds_get_the_price_of_the_place(api: ModelApi, client: Client, live_server: Any) -> None:
+    secret, reader = (create_key(name, name)[1] for name in (ApiKey.Scope.INGEST, ApiKey.Scope.READ))
     asked: dict[str, Any] = {"max_tokens": 9, "messages": [{"role": "user", "content": "SECRET"}]}
-    us = "us.anthropic.claude-sonnet-4-6"
-    for number, (client, model) in enumerate(
-        [
-            (bedrock(api), us),
-            (bedrock(api), us.replace("us.", "global.")),
-            (vertex(api), VERTEX_MODEL),
-            (vertex(api, "global"), VERTEX_MODEL),
-        ]
-    ):
-        api.clients.append(client)
-        watched: Any = capture.watch(client, url=live_server.url, key=secret, session_id=str(number))
-        with watched.messages.stream(model=model, **asked) as stream:
+    for name in PRICES:
+        cloud = CLOUDS[name]
+        watched = capture.watch(cloud.client(api), url=live_server.url, key=secret, tags={"cloud": name})
+        with watched.messages.stream(model=cloud.asked, **asked) as stream:
             stream.until_done()
     assert capture.flush(20)
-    assert capture.stats()["sent"] == 4
-    lanes = rows(
-        "SELECT lane.model, lane.platform, lane.routing FROM event JOIN lane ON lane.id = event.lane_id"
-        " JOIN session ON session.id = event.session_key ORDER BY session.session_id"
-    )
-    assert lanes == [
-        ("claude-sonnet-4-6", platform, routing)
-        for platform in ("bedrock", "vertex")
-        for routing in ("regional", "global")
-    ]
+    assert capture.stats()["sent"] == len(PRICES)
+    fill_due()
+    answer = client.get(
+        "/api/v1/costs?grain=total&group_by=tag:cloud&group_by=platform",
+        headers={"Authorization": f"Bearer {reader}"},
+    ).json()
+    assert answer["unpriced"] == []
+    assert {row["tag:cloud"]: row["list_cost"] for row in answer["rows"]} == PRICES
+    assert all(row["platform"] == CLOUDS[row["tag:cloud"]].told["platform"] for row in answer["rows"])

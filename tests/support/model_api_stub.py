@@ -35,6 +35,11 @@ RESPONSES_USAGE = {
     "input_tokens_details": {"cached_tokens": 1024},
     "output_tokens_details": {"reasoning_tokens": 5},
 }
+# What Bedrock adds to the last event of a stream; other names for counts that were in the usage already.
+METRICS = {"inputTokenCount": 7, "outputTokenCount": 21, "invocationLatency": 900, "firstByteLatency": 300}
+DEPLOYMENTS = {
+    "our-deployment": "gpt-5.1"
+}  # Azure is asked by the customer's own name, and answers with the model's
 ANSWER = "SECRET answer"  # nothing of it may ever be sent on
 
 
@@ -91,12 +96,14 @@ class Serving:
 class ModelApi(Serving):
     """Messages, Chat Completions and Responses with fixed usage; `failures` answers 529 come first.
 
-    Claude is also served in the ways of Bedrock (whose streams are binary) and Vertex. `requests` are the bodies that
-    came, `paths` where to. Clients that are put into `clients` are closed with it.
+    Claude is also served in the ways of Bedrock (whose streams are binary) and Vertex. While it is `breaking`, an error
+    takes the place of the last event of Bedrock's streams. `requests` are the bodies that came, `paths` where to.
+    Clients that are put into `clients` are closed with it.
     """
 
     failures: int = 0
     compress: bool = False
+    breaking: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     clients: list[Closable] = field(default_factory=list)
@@ -150,11 +157,13 @@ def model_api() -> ModelApi:
                 if path.endswith(end)
             )
             whole, stream = make(request, len(api.requests))
-            headers = {"request_id": f"req_{len(api.requests)}", "anthropic_workspace_id": "wrkspc_1"}
-            if "/invoke" in path:
-                headers = {"x_amzn_requestid": f"req_{len(api.requests)}"}
+            headers = {"request_id": f"req_{len(api.requests)}"}
+            if path.endswith("/v1/messages"):
+                headers["anthropic_workspace_id"] = "wrkspc_1"
+            elif "/model/" in path:
+                headers = {"x_amzn_requestid": headers.pop("request_id")}
             if path.endswith("/invoke-with-response-stream"):
-                self.stream(_framed(stream), headers, "application/vnd.amazon.eventstream")
+                self.stream(_framed(stream, api.breaking), headers, "application/vnd.amazon.eventstream")
                 return
             if request.get("stream"):
                 self.stream(stream, headers)
@@ -226,21 +235,31 @@ def _sse(*events: dict[str, Any], named: bool = True) -> Iterator[bytes]:
         yield f"{name}data: {json.dumps(event)}\n\n".encode()
 
 
-def _framed(events: Iterator[bytes]) -> Iterator[bytes]:
+def _framed(events: Iterator[bytes], breaking: bool) -> Iterator[bytes]:
     """Server-sent events as the messages of Amazon's event stream, cut into pieces where nothing begins or ends."""
-    stream = b"".join(_frame(event.partition(b"data: ")[2].strip()) for event in events)
+    *most, last = (json.loads(event.partition(b"data: ")[2]) for event in events)
+    chunks = [*most, {**last, "amazon-bedrock-invocationMetrics": METRICS}]
+    frames = [frame(chunk_payload(chunk)) for chunk in chunks]
+    if breaking:
+        error = {"message_type": "exception", "exception_type": "throttlingException"}
+        frames[-1] = frame(b'{"message": "SECRET"}', **error)
+    stream = b"".join(frames)
     return (stream[at : at + 100] for at in range(0, len(stream), 100))
 
 
-def _frame(event: bytes) -> bytes:
-    payload = json.dumps({"bytes": base64.b64encode(event).decode(), "p": "abcdefgh"}).encode()
+def chunk_payload(event: dict[str, Any]) -> bytes:
+    """How Bedrock wraps an event; `p` pads it."""
+    inner = base64.b64encode(json.dumps(event).encode()).decode()
+    return json.dumps({"bytes": inner, "p": "abcdefgh"}).encode()
+
+
+def frame(payload: bytes, message_type: str = "event", **named: str) -> bytes:
+    """One message of Amazon's event stream, as AWS describes it."""
+    texts = {"message_type": message_type, "content_type": "application/json"}
+    texts.update(named or {"event_type": "chunk"})
     headers = b"".join(
-        bytes([len(name)]) + name + b"\x07" + struct.pack(">H", len(value)) + value
-        for name, value in (
-            (b":event-type", b"chunk"),
-            (b":content-type", b"application/json"),
-            (b":message-type", b"event"),
-        )
+        bytes([len(name) + 1]) + b":" + name.encode() + b"\x07" + struct.pack(">H", len(text)) + text.encode()
+        for name, text in ((name.replace("_", "-"), text) for name, text in texts.items())
     )
     prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
     message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
@@ -278,8 +297,13 @@ def _messages(request: dict[str, Any], number: int) -> tuple[dict[str, Any], Ite
     )
 
 
+def _model_of(request: dict[str, Any]) -> str:
+    asked = str(request["model"])
+    return DEPLOYMENTS.get(asked, asked)
+
+
 def _chat(request: dict[str, Any], number: int) -> tuple[dict[str, Any], Iterator[bytes]]:
-    common = {"id": f"chatcmpl-{number}", "created": 1772445600, "model": request["model"]}
+    common = {"id": f"chatcmpl-{number}", "created": 1772445600, "model": _model_of(request)}
     message = {"role": "assistant", "content": ANSWER, "refusal": None}
     whole = {
         **common,
@@ -321,7 +345,7 @@ def _responses(request: dict[str, Any], number: int) -> tuple[dict[str, Any], It
         "error": None,
         "incomplete_details": None,
         "instructions": request.get("instructions"),
-        "model": request["model"],
+        "model": _model_of(request),
         "output": [item],
         "parallel_tool_calls": True,
         "tool_choice": "auto",
