@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_ready
 from django.conf import settings
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -75,3 +76,13 @@ app.conf.update(
     beat_max_loop_interval=2,
 )
 app.autodiscover_tasks()
+
+
+def stay_awake(sender: Any, **_: object) -> None:
+    """A look at the stop signal every second. Python's poll goes on waiting through a signal (PEP 475), and on
+    RabbitMQ nothing else wakes an idle worker for a minute: it would have to be killed."""
+    if sender.hub is not None:
+        sender.hub.call_repeatedly(1.0, lambda: None)
+
+
+worker_ready.connect(stay_awake)

@@ -160,6 +160,8 @@ class Supervisor:
         while time.monotonic() < deadline and any(running(child) for child in self.children):
             time.sleep(0.02)
         for child in self.children:
+            if running(child):
+                self.say(f"{child.name} did not stop within {STOP_S:.0f} s and was ended by force")
             child.end()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -129,7 +130,11 @@ class Product:
         assert self.process is not None
         if self.process.poll() is None:
             os.killpg(self.process.pid, sig)
-        return self.process.wait(timeout_s)
+        code = self.process.wait(timeout_s)
+        with contextlib.suppress(queue.Empty):  # whoever is left behind may hold the pipe open
+            while (line := self._fresh.get(timeout=5)) is not None:
+                self.lines.append(line)
+        return code
 
     def processes(self) -> dict[int, str]:
         """Every process on this machine that has anything to do with our data folder."""
