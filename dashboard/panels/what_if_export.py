@@ -40,7 +40,7 @@ def sheets(data: Turned, ask: Ask) -> tuple[Sheet, ...]:
         ),
         ("scenario", json.dumps(to_json(data.scenario), ensure_ascii=False, sort_keys=True)),
         ("price version", pricebook.current().version),
-        ("data version", str(freshness.state().data_version)),
+        ("data version", str(freshness.version().data_version)),
         ("models", str(len(result.models))),
         ("observed USD", f"{result.observed:f}"),
         ("scenario USD", f"{result.scenario:f}"),

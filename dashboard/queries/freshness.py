@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from dashboard.queries import database
 
@@ -20,6 +21,18 @@ class Freshness:
     pending_buckets: int
     oldest_pending_bucket: datetime | None
     pending_since: datetime | None
+
+
+class Version(NamedTuple):
+    """The same version, the same figures."""
+
+    data_version: int
+    last_fill_at: datetime | None
+
+
+def version() -> Version:
+    """That of the figures now; ask before reading them. Cheaper than `state` while much waits."""
+    return Version(**database.row(database.statement("fill_version"), small=True))
 
 
 def state() -> Freshness:

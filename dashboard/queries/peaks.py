@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,17 @@ DAYS, HOURS = 2, 3  # of each class and measure: its busiest days, and on those 
 MEASURES = ("requests", "input", "output")
 # Batch has a queue of its own, fast mode and priority have buckets of their own.
 COUNTED_TIERS = frozenset({"", "standard", "default", "auto", "standard_only"})
-_KEPT = 8
+_KEPT, _KEPT_ROWS = 8, 100_000
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
     """Counts by minute and lane in the busiest hours.
 
-    frame  the fields of Lane, day (UTC date), minute (aware UTC), label dimensions (text), below (the step of
-           LADDER that the cached prefixes of the row's requests stay under; 0 = longer or none), requests, METERS; the
-           searches' column holds 0
+    frame  the fields of Lane, day (UTC date), minute (whole minutes since 1970), label dimensions (text), below (the
+           step of LADDER that the cached prefixes of the row's requests stay under; 0 = longer or none), requests,
+           METERS; the searches' column holds 0
     hours  which UTC hours were looked at
     """
 
@@ -41,7 +42,7 @@ class Minutes:
     hours: tuple[datetime, ...]
 
 
-_busy: Memory[Minutes] = Memory(_KEPT)
+_busy: Memory[Minutes] = Memory(_KEPT, lambda found: len(found.frame), _KEPT_ROWS)
 
 
 def minutes(filters: Filters, dimensions: Sequence[str] = ()) -> Minutes:
@@ -94,11 +95,12 @@ def _minutes(
         longest=sql.Literal(LADDER[-1]),
     )
     found = found.merge(lanes, on="lane_id", sort=False)
-    found["day"] = pd.Series([_day(at) for at in found["minute"]], dtype=object, index=found.index)
+    days_of = found["minute"].astype("int64") // (24 * 60)
+    found["day"] = days_of.map({day: _EPOCH + timedelta(days=int(day)) for day in days_of.unique()})
     found["web_search_requests"] = 0
     for name, values in _labels(found["label_set_id"].tolist(), dimensions).items():
         found[name] = values
-    counts = dict.fromkeys(amounts, "int64")
+    counts = dict.fromkeys(["minute", *amounts], "int64")
     return Minutes(
         found.astype(counts)[[*facts.LANE_COLUMNS, "day", "minute", *dimensions, *amounts]],
         tuple(whole),
@@ -149,7 +151,3 @@ def _labels(ids: list[int], dimensions: tuple[str, ...]) -> dict[str, list[str]]
         return str(row.get("source__name" if dimension == "source" else dimension, ""))
 
     return {dimension: [label(number, dimension) for number in ids] for dimension in dimensions}
-
-
-def _day(at: datetime) -> date:
-    return at.astimezone(UTC).date()

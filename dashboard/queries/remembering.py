@@ -59,8 +59,8 @@ class Memory(Generic[Answer]):
         whatever has come in since.
         """
         key = (filters.start, filters.end, filters.where, more)
-        fresh = freshness.state()  # before the work: what comes in meanwhile makes the answer outdated
-        version = (fresh.data_version, fresh.last_fill_at, pricebook.current().version)
+        # Before the work: what comes in meanwhile makes the answer outdated.
+        version = (*freshness.version(), pricebook.current().version)
 
         def known() -> _Kept | None:
             with self._lock:

@@ -138,7 +138,7 @@ def _make(row: StoredReport, between: Between) -> None:
 
 
 def _version() -> str:
-    fresh = freshness.state()
+    fresh = freshness.version()
     return f"{fresh.data_version} {fresh.last_fill_at} {pricebook.current().version}"[-100:]
 
 

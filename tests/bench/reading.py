@@ -19,6 +19,7 @@ from tests.bench.report import Figure
 from tests.bench.world import World
 
 ROUNDS = 30
+MARKS_AN_HOUR = 25
 # Both lie within the traffic: a range up to today would hold ever less of it.
 RANGES = {"30 days": "start=2026-10-01&end=2026-10-31", "a year": "start=2025-11-01&end=2026-11-01"}
 PAGES = ("/", "/spend/?group_by=model", "/cache/", "/recommendations/", "/what-if/")
@@ -68,6 +69,7 @@ def measure(world: World, sizes: list[int]) -> list[Figure]:
                 detail=f"p95 at {sizes[-1]:,} events",
             )
         )
+    figures.append(_backlog(world))
     memory = world.web_worker_memory()
     figures.append(
         Figure(
@@ -108,6 +110,41 @@ def _page_times(world: World) -> dict[str, float]:
                     world.get(path)
                 samples.setdefault(f"{page.split('?')[0]} {span}", []).append(time.perf_counter() - started)
     return {name: statistics.quantiles(taken, n=20)[-1] for name, taken in samples.items()}
+
+
+def _backlog(world: World) -> Figure:
+    """What pages take while a year's hours wait to be filled, each marked by many batches."""
+    paths = [
+        path
+        for page in PAGES
+        for path in _parts(world, f"{page}{'&' if '?' in page else '?'}{RANGES['30 days']}")
+    ]
+    usual = _median(world, paths)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dirty_bucket (bucket_start, marked_at) SELECT bucket_start, clock_timestamp()"
+            " FROM (SELECT DISTINCT bucket_start FROM rollup_hour) AS hours, generate_series(1, %s)",
+            [MARKS_AN_HOUR],
+        )
+        marks = cursor.rowcount
+        cursor.execute("ANALYZE dirty_bucket")
+        waiting = _median(world, paths)
+        cursor.execute("TRUNCATE dirty_bucket")
+    detail = f"{waiting * 1000:.0f} ms over {usual * 1000:.0f} ms; {marks:,} marks"
+    return Figure(
+        "pages while a year waits / filled", waiting / usual, "ratio", aim=2, better="low", detail=detail
+    )
+
+
+def _median(world: World, paths: list[str]) -> float:
+    taken = []
+    for _ in range(ROUNDS // 3):
+        _new_data()
+        started = time.perf_counter()
+        for path in paths:
+            world.get(path)
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
 
 
 def _parts(world: World, address: str) -> list[str]:

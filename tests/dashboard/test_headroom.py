@@ -86,3 +86,14 @@ def test_without_a_cache_every_input_token_counts() -> None:
 
 def test_no_minutes_no_peaks() -> None:
     assert headroom.peaks(minutes().iloc[:0], BOOK, from_json({}, BOOK)) == {}
+
+
+def test_the_same_peaks_in_parts_which_never_divide_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    swap = {"swap": [{"from": SONNET, "to": OPUS, "token_growth": "1.5"}], "growth": "1.1"}
+    shuffled = minutes().iloc[[2, 0, 3, 1]]
+    for knobs in ({}, swap):
+        whole = peaks(**knobs)
+        for size in (1, 2, 3):
+            monkeypatch.setattr(headroom, "PART_ROWS", size)
+            assert headroom.peaks(shuffled, BOOK, from_json(knobs, BOOK)) == whole
+        monkeypatch.undo()

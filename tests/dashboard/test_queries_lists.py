@@ -54,15 +54,18 @@ def test_the_ledger_balances_by_source_and_in_sum() -> None:
 
 def test_freshness_says_what_is_waiting_and_moves_with_a_fill() -> None:
     assert freshness.state() == freshness.Freshness(True, 0, None, 0, None, None)
+    assert freshness.version() == (0, None)
     send([make_event("a"), make_event("b", occurred_at=at(hours=5))])
     waiting = freshness.state()
     assert (waiting.up_to_date, waiting.pending_buckets, waiting.oldest_pending_bucket) == (False, 2, T0)
     assert waiting.pending_since is not None
+    assert freshness.version() == (0, None), "what waits changes no figure"
     fill_due()
     done = freshness.state()
     assert (done.up_to_date, done.pending_buckets, done.oldest_pending_bucket) == (True, 0, None)
     assert done.data_version > waiting.data_version
     assert done.last_fill_at is not None
+    assert freshness.version() == (done.data_version, done.last_fill_at)
 
 
 def test_lanes_stay_apart_by_price_period_and_price_to_the_same_total() -> None:

@@ -13,7 +13,7 @@ from dashboard.panels import cache, cost, overview, shape
 from dashboard.panels.base import Ask
 from dashboard.queries import costing, freshness, remembering
 from dashboard.queries.database import reporting_zone
-from dashboard.queries.freshness import Freshness
+from dashboard.queries.freshness import Version
 from dashboard.queries.remembering import Memory
 from tests.support.builders import T0, at, make_event, settle
 
@@ -24,7 +24,7 @@ EVERYTHING = Filters()
 def version(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The version of the data, to be changed by tests."""
     at_version = [1]
-    monkeypatch.setattr(freshness, "state", lambda: Freshness(True, at_version[0], T0, 0, None, None))
+    monkeypatch.setattr(freshness, "version", lambda: Version(at_version[0], T0))
     yield at_version
     remembering.forget_all()
 

@@ -1,6 +1,6 @@
 -- Requests and tokens by minute, lane and labels, in a few hours only: the one place where limits need events. Requests
 -- with a short cached prefix stand apart by the step of the ladder that it stays under; below = 0: all others.
-SELECT date_trunc('minute', occurred_at, 'UTC') AS minute, lane_id, {label_set} AS label_set_id, below,
+SELECT floor(extract(epoch FROM occurred_at) / 60)::bigint AS minute, lane_id, {label_set} AS label_set_id, below,
        sum(requests)::bigint AS requests,
        sum(uncached_input_tokens)::bigint AS uncached_input_tokens,
        sum(cache_read_input_tokens)::bigint AS cache_read_input_tokens,
