@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 
 NONE = "–"  # no value: unlike 0, it says that there is nothing to show
 MINUS = "−"
@@ -119,16 +120,20 @@ def tokens_tick(number: Number) -> str:
     return _trimmed(value)
 
 
+def _edge(digits: int) -> Decimal:
+    return Decimal(1).scaleb(-digits)
+
+
 def percent(share: Number | None, digits: int = 1) -> str:
     """A share of 1 as 83.4 %. What is not all never reads 100 %, what is not nothing never reads 0 %."""
     if is_missing(share):
         return NONE
     value = _decimal(share) * 100
     text = f"{value:.{digits}f}"
-    edge = Decimal(1).scaleb(-digits)
-    if Decimal(text) == 100 and value < 100:
-        text = f"{100 - edge:f}"
-    elif Decimal(text) == 0 and value != 0:
+    if value < 100 and text.startswith("100"):
+        text = f"{100 - _edge(digits):f}"
+    elif value and not text.strip("-0."):
+        edge = _edge(digits)
         return f"< {edge:f} %" if value > 0 else f"> {MINUS}{edge:f} %"
     return f"{text.replace('-', MINUS)} %"
 
@@ -185,6 +190,7 @@ def duration(span: timedelta | None) -> str:
     return f"{seconds} s"
 
 
+@lru_cache(maxsize=512)
 def seconds(count: Number) -> str:
     """A gap or a TTL, to a tenth of its unit: 45 s, 1.5 min, 5 min, 1 h, 1 day."""
     value = _decimal(count)

@@ -75,7 +75,8 @@ def _over_time(body: dict[str, Any], ask: Ask) -> Content:
     if len(buckets) > _MOST_BUCKETS:  # all of time, with a few requests from a clock that was years off
         buckets = sorted(set(rows[shape.BUCKET]))
     names = shape.labels(buckets, grain, ask)
-    shown = [cause for cause in figures.ROLES if cause in set(rows["cause"])]
+    occurred = set(rows["cause"])
+    shown = [cause for cause in figures.ROLES if cause in occurred]
     frame = shape.pivot(rows, "cause", shown, buckets)
     columns = (
         tables.Column("bucket", "bucket", text=True),

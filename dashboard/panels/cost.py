@@ -147,7 +147,7 @@ def present_how(rows: pd.DataFrame, ask: Ask) -> Content | None:
     if rows.empty:
         return None
     names = {meter.column: meter.label for meter in theme.METERS}
-    records = sorted(rows.to_dict("records"), key=lambda row: -(row["list_cost"] or Decimal(0)))
+    records = sorted(shape.records(rows), key=lambda row: -(row["list_cost"] or Decimal(0)))
     columns = (
         tables.Column("model", "model", text=True),
         tables.Column("meter", "meter", text=True),

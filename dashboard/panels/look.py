@@ -53,10 +53,10 @@ def present(data: dict[str, Any], ask: Ask) -> Content | None:
     report, dimension = data["report"], data["dimension"]
     if report.rows.empty:
         return None
-    rows = report.rows.to_dict("records")
+    rows = shape.records(report.rows)
     cards = [*_losing_caches(ask, dimension, rows), *_batch(ask, data["lanes"])]
     if data["before"] is not None:
-        past = {shape.name_of(row[dimension]): row for row in data["before"].to_dict("records")}
+        past = {shape.name_of(row[dimension]): row for row in shape.records(data["before"])}
         cards += [*_fallen_rates(ask, dimension, rows, past), *_risen_costs(ask, dimension, rows, past)]
     least = shape.per_month(ask, report.totals["list_cost"] or Decimal(0)) * SMALLEST_SHARE
     kept = sorted(

@@ -187,13 +187,20 @@ def comparable(report: Any) -> Any:
 
 def by_name(report: Any, dimension: str) -> dict[str, dict[str, Any]]:
     """A report's rows by the name of their group."""
-    return {name_of(row[dimension]): row for row in report.rows.to_dict("records")}
+    return {name_of(row[dimension]): row for row in records(report.rows)}
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dicts of Python's own types; a few times as quick as pandas' way for the short tables of pages."""
+    names = list(rows.columns)
+    columns = (rows[name].tolist() for name in names)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def dearest_first(report: Any, dimension: str) -> list[dict[str, Any]]:
     """A report's rows, those without a price last."""
     return sorted(
-        report.rows.to_dict("records"),
+        records(report.rows),
         key=lambda row: (
             row["list_cost"] is None,
             -(row["list_cost"] or Decimal(0)),

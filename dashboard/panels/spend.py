@@ -57,7 +57,7 @@ def present_table(data: dict[str, Any], ask: Ask, most: int | None = MOST_ROWS) 
     past = shape.by_name(data["before"], dimension) if data["before"] else None
     totals_past = data["before"].totals if data["before"] else None
     wanted = ask.knob("sort") or DEFAULT_SORT
-    rows = _sorted(report.rows.to_dict("records"), wanted, dimension, past)
+    rows = _sorted(shape.records(report.rows), wanted, dimension, past)
     fields = _fields(dimension, past is not None)
     roles = cost.group_roles(shape.ranked(report.rows, dimension), dimension, data["stable"])
 

@@ -59,8 +59,7 @@ class GapHistogram:
 
     def hits(self, ttls_us: Sequence[int]) -> Ints:
         """Tokens [ttl, price class] that caches with these TTLs read, in whole tokens."""
-        shares = np.array([_within(ttl) for ttl in ttls_us], dtype=np.float64).reshape(-1, BUCKETS)
-        return np.asarray(np.rint(shares @ self.reused), dtype=np.int64)
+        return np.asarray(np.rint(_within(ttls_us) @ self.reused), dtype=np.int64)
 
     def token_hit_rates(self, ttls_us: Sequence[int]) -> list[float]:
         """Read tokens over all input tokens; 0 without any input."""
@@ -99,15 +98,15 @@ class GapHistogram:
         return [cost_of(np.column_stack([row, zero]), above) for row in self.reused]
 
 
-def _within(ttl_us: int) -> Floats:
-    """The part of each bucket whose gaps a TTL covers."""
-    ttl = max(int(ttl_us), 0)
-    share = np.zeros(BUCKETS)
-    full = int(np.searchsorted(EDGES_US, ttl, side="right"))
-    share[:full] = 1.0
-    if 0 < full < len(EDGES_US) and ttl > EDGES_US[full - 1]:
-        low, high = np.log1p(EDGES_US[full - 1 : full + 1] / SECOND_US)
-        share[full] = (np.log1p(ttl / SECOND_US) - low) / (high - low)
+def _within(ttls_us: Sequence[int]) -> Floats:
+    """The part [ttl, bucket] of each bucket whose gaps a TTL covers."""
+    ttl = np.maximum(np.array(ttls_us, dtype=np.int64), 0)
+    full = np.searchsorted(EDGES_US, ttl, side="right")
+    share = (np.arange(BUCKETS) < full[:, None]).astype(np.float64)
+    # The bucket that a TTL ends in, as far as it does not end at its edge.
+    at = np.flatnonzero((full > 0) & (full < len(EDGES_US)))
+    low, high = np.log1p(EDGES_US[full[at] - 1] / SECOND_US), np.log1p(EDGES_US[full[at]] / SECOND_US)
+    share[at, full[at]] = (np.log1p(ttl[at] / SECOND_US) - low) / (high - low)
     return share
 
 
