@@ -42,7 +42,6 @@ import json
 import logging
 import os
 import queue
-import random
 import re
 import secrets
 import struct
@@ -63,6 +62,7 @@ __version__ = "1"
 
 Client = TypeVar("Client")
 logger = logging.getLogger("breakeven_capture")
+JITTER = secrets.SystemRandom()  # a program that seeds `random` has its numbers to itself
 
 MAX_PREFIX = 512  # entries that Breakeven takes
 TAIL = 96  # the last blocks are never merged: the next turn of a conversation begins there
@@ -943,7 +943,7 @@ class _Pipe:
                 continue
             self.count("retries")
             # A flush shortens the pause, but a server that is down is not asked more than ten times a second.
-            self.hurry.wait(max(wait, pause * random.uniform(0.5, 1.0)))
+            self.hurry.wait(max(wait, pause * JITTER.uniform(0.5, 1.0)))
             time.sleep(0.1)
             pause = min(pause * 2, LONGEST_PAUSE)
 

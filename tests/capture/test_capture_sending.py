@@ -6,6 +6,7 @@ import ast
 import gc
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -72,6 +73,14 @@ def test_calls_are_answered_while_nobody_listens() -> None:
     counts = capture.stats()
     assert (counts["sent"], counts["waiting"], counts["errors"]) == (0, 3, 0)
     assert counts["retries"] >= 1
+
+
+def test_the_numbers_of_a_program_that_seeds_random_stay_the_same() -> None:
+    before = random.getstate()
+    ask(watched(NOWHERE), 3)
+    assert not capture.flush(0.3)
+    assert capture.stats()["retries"] >= 1
+    assert random.getstate() == before
 
 
 def test_a_full_buffer_drops_with_a_counter(app: Breakeven) -> None:
