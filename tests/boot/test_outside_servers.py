@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -75,6 +76,15 @@ def send_and_wait(app: Product, number: int, timeout_s: float) -> float:
     raise AssertionError(f"not visible after {timeout_s} s: {body!r}\n" + "\n".join(app.lines))
 
 
+def fewest_messages(folder: Path, seconds: float) -> int:
+    """The fewest messages that wait at any moment: on a busy machine a worker is behind for a while, not for ever."""
+    deadline, fewest = time.monotonic() + seconds, 1_000
+    while fewest > 2 and time.monotonic() < deadline:
+        fewest = min(fewest, len(list(folder.glob("*.msg"))))
+        time.sleep(0.1)
+    return fewest
+
+
 @pytest.mark.parametrize("broker", [REDIS, RABBITMQ, ""], ids=["redis", "rabbitmq", "filesystem"])
 def test_events_reach_the_pages_within_seconds(product: Make, postgres: str, broker: str) -> None:
     env = {"DATABASE_URL": postgres, **({"CELERY_BROKER_URL": needs(broker)} if broker else {})}
@@ -84,7 +94,8 @@ def test_events_reach_the_pages_within_seconds(product: Make, postgres: str, bro
     assert app.manage("doctor").stdout.endswith("All is well.\n")
     if not broker:
         time.sleep(3)
-        assert len(list((app.home / "broker").glob("*.msg"))) <= 2, "messages must not pile up"
+        waiting = fewest_messages(app.home / "broker", 10)
+        assert waiting <= 2, "messages must not pile up"
     assert app.stop() == 0
     assert app.processes() == {}
     assert not [line for line in app.lines if "by force" in line]
