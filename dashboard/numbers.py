@@ -190,7 +190,7 @@ def duration(span: timedelta | None) -> str:
     return f"{seconds} s"
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=512)  # the same TTLs, on every TTL curve that is drawn
 def seconds(count: Number) -> str:
     """A gap or a TTL, to a tenth of its unit: 45 s, 1.5 min, 5 min, 1 h, 1 day."""
     value = _decimal(count)

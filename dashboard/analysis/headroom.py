@@ -45,13 +45,11 @@ def peaks(
     found: dict[str, Peak] = {}
     prices = Prices(book, scenario)
     for part in _parts(frame):
-        for name, peak in _peaks(part, prices, scenario, replayed).items():
-            known = found.get(name, peak)
+        for name, amounts in _by_minute(part, prices, scenario, replayed):
+            calls, counted, output = (int(amount.to_integral_value(ROUND_CEILING)) for amount in amounts)
+            known = found.get(name, Peak(name, 0, 0, 0))
             found[name] = Peak(
-                name,
-                max(known.requests, peak.requests),
-                max(known.input, peak.input),
-                max(known.output, peak.output),
+                name, max(known.requests, calls), max(known.input, counted), max(known.output, output)
             )
     return dict(sorted(found.items()))
 
@@ -67,9 +65,10 @@ def _parts(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
             yield frame.iloc[rows]
 
 
-def _peaks(
+def _by_minute(
     frame: pd.DataFrame, prices: Prices, scenario: Scenario, replayed: Replayed | None
-) -> dict[str, Peak]:
+) -> list[tuple[str, list[Decimal]]]:
+    """One entry a limit class and minute: the class; its calls, counted input tokens and output tokens."""
     # The column of searches carries the calls: shares, swaps and growth act on it as on a call, token growth does not.
     carrying = frame.assign(web_search_requests=frame["requests"])
     log = Log.of(carrying, [name for name in scenario.dimensions if name in frame], MINUTE, _short(frame))
@@ -90,14 +89,7 @@ def _peaks(
                 sum_of = sums.setdefault((name, minute[row]), [ZERO, ZERO, ZERO])
                 for place, amount in enumerate((used[CALLS], counted, used[OUTPUT])):
                     sum_of[place] += amount
-    found: dict[str, Peak] = {}
-    for (name, _), amounts in sums.items():
-        calls, counted, output = (int(amount.to_integral_value(ROUND_CEILING)) for amount in amounts)
-        known = found.get(name, Peak(name, 0, 0, 0))
-        found[name] = Peak(
-            name, max(known.requests, calls), max(known.input, counted), max(known.output, output)
-        )
-    return found
+    return [(name, amounts) for (name, _), amounts in sums.items()]
 
 
 def _short(frame: pd.DataFrame) -> Short:

@@ -27,7 +27,7 @@ def present_strip(data: dict[str, Any], ask: Ask) -> Content:
     late = waiting is not None and waiting.total_seconds() > STALE_AFTER_S
     last = books["last_received_at"]
     models = []
-    for row in unpriced.to_dict("records"):
+    for row in shape.records(unpriced):
         tokens = sum(int(row[meter]) for meter in pricebook.TOKEN_METERS)
         models.append(
             {

@@ -10,6 +10,7 @@ from typing import Any
 
 from dashboard import numbers, pricebook, tables
 from dashboard.filters import Filters
+from dashboard.panels import shape
 from dashboard.panels.base import Ask, Content, Empty, Panel
 from dashboard.queries import reported, spend
 
@@ -60,11 +61,11 @@ def fetch(ask: Ask) -> list[Line]:
         asked = asked.only("provider", *providers)
     counted = _Counted()
     lines: dict[tuple[Any, ...], Line] = {}
-    for row in reported.usage_by_model(asked).to_dict("records"):
+    for row in shape.records(reported.usage_by_model(asked)):
         line = _line(lines, row, "")
         line.tokens = {name: (line.tokens or {}).get(name, 0) + int(row[name]) for name in _TOKENS}
         line.counted_tokens = counted.of(row, line.model, "tokens")
-    for row in reported.cost_by_model(asked).to_dict("records"):
+    for row in shape.records(reported.cost_by_model(asked)):
         line = _line(lines, row, row["currency"])
         line.currency = row["currency"]
         line.amount_kind, amount = _amount(row)
@@ -128,7 +129,7 @@ class _Counted:
                 asked = asked.only("platform", row["platform"])
             answer = spend.report(asked, ("model",))
             found: dict[str, Mapping[Any, Any]] = {
-                str(each["model"] or ""): each for each in answer.rows.to_dict("records")
+                str(each["model"] or ""): each for each in shape.records(answer.rows)
             }
             found[""] = answer.totals
             self._found[key] = found

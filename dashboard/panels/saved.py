@@ -82,7 +82,7 @@ def _tables(saved: list[Saved]) -> list[tables.Table]:
     heads = tuple(tables.Column(f"scenario {at}", name) for at, (name, _) in enumerate(results, start=1))
     first = results[0][1]
     rows = []
-    for row in first.models.to_dict("records"):
+    for row in shape.records(first.models):
         cells = [tables.name_cell(shape.name_of(row["model"])), tables.money_cell(row["observed_cost"])]
         cells += [_cost(result, row["model"], row["provider"]) for _, result in results]
         rows.append(tables.Row(tuple(cells)))

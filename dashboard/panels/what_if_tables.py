@@ -41,7 +41,7 @@ def by_model(
     )
     roles = theme.assign([shape.name_of(name) for name in result.models["model"]][:8], shape.stable_models())
     rows = []
-    for row in result.models.to_dict("records"):
+    for row in shape.records(result.models):
         name = shape.name_of(row["model"])
         text = f"{name} → {row['becomes']}" if row["becomes"] else name
         known = basis(scenario, name, row["becomes"], replayed)
@@ -57,7 +57,7 @@ def by_model(
             tables.Cell(known, known),
         )
         rows.append(tables.Row(cells))
-    for row in result.unpriced.to_dict("records"):
+    for row in shape.records(result.unpriced):
         blank = tables.Cell(numbers.NONE)
         unpriced = tables.money_cell(None, title=row["reason"], unpriced=True)
         cells = (
@@ -156,7 +156,7 @@ def how(scenario: Scenario, result: what_if.Comparison) -> tuple[How, ...]:
         tables.Column("scenario_cost", "= scenario"),
     )
     lines: dict[tuple[str, str], list[tables.Row]] = {}
-    for row in result.meters.to_dict("records"):
+    for row in shape.records(result.meters):
         searches = row["meter"] == "web_search_requests"
         cells = [tables.name_cell(row["meter"], role=names[row["meter"]][1], text=names[row["meter"]][0])]
         for side in ("observed", "scenario"):
@@ -164,7 +164,7 @@ def how(scenario: Scenario, result: what_if.Comparison) -> tuple[How, ...]:
             cells += [_quantity(quantity), _average(cost, quantity, searches), tables.money_cell(cost)]
         lines.setdefault((row["model"], row["provider"]), []).append(tables.Row(tuple(cells)))
     found = []
-    for at, row in enumerate(result.models.to_dict("records")):
+    for at, row in enumerate(shape.records(result.models)):
         last = tables.Row(
             (
                 tables.Cell("total", "total"),

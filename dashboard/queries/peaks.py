@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from dashboard.queries import quantities as facts
 from dashboard.queries.remembering import WHILE_TURNING_S, Memory
 from ingest.core.pricing import METERS
 from ingest.core.short_prefixes import LADDER
+from ingest.core.timegrain import EPOCH
 from ingest.models import LabelSet
 
 DAYS, HOURS = 2, 3  # of each class and measure: its busiest days, and on those its busiest hours
@@ -25,7 +26,6 @@ MEASURES = ("requests", "input", "output")
 # Batch has a queue of its own, fast mode and priority have buckets of their own.
 COUNTED_TIERS = frozenset({"", "standard", "default", "auto", "standard_only"})
 _KEPT, _KEPT_ROWS = 8, 100_000
-_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Minutes:
     hours: tuple[datetime, ...]
 
 
-_busy: Memory[Minutes] = Memory(_KEPT, lambda found: len(found.frame), _KEPT_ROWS)
+_busy: Memory[Minutes] = Memory(_KEPT, weigh=lambda each: len(each.frame), heaviest=_KEPT_ROWS)
 
 
 def minutes(filters: Filters, dimensions: Sequence[str] = ()) -> Minutes:
@@ -95,8 +95,8 @@ def _minutes(
         longest=sql.Literal(LADDER[-1]),
     )
     found = found.merge(lanes, on="lane_id", sort=False)
-    days_of = found["minute"].astype("int64") // (24 * 60)
-    found["day"] = days_of.map({day: _EPOCH + timedelta(days=int(day)) for day in days_of.unique()})
+    days_of = {minute: (EPOCH + timedelta(minutes=minute)).date() for minute in set(found["minute"])}
+    found["day"] = found["minute"].map(days_of)
     found["web_search_requests"] = 0
     for name, values in _labels(found["label_set_id"].tolist(), dimensions).items():
         found[name] = values

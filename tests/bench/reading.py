@@ -100,26 +100,22 @@ def _page_times(world: World) -> dict[str, float]:
     a machine that is slower for a while is so for all of them."""
     samples: dict[str, list[float]] = {}
     for span, query in RANGES.items():
-        parts = {page: _parts(world, page + ("&" if "?" in page else "?") + query) for page in PAGES}
+        parts = {page: _parts(world, page, query) for page in PAGES}
         make_due(most_seconds=600)
         for _ in range(ROUNDS):
             for page, paths in parts.items():
-                _new_data()
-                started = time.perf_counter()
-                for path in paths:
-                    world.get(path)
-                samples.setdefault(f"{page.split('?')[0]} {span}", []).append(time.perf_counter() - started)
+                samples.setdefault(f"{page.split('?')[0]} {span}", []).append(_seconds(world, paths))
     return {name: statistics.quantiles(taken, n=20)[-1] for name, taken in samples.items()}
 
 
 def _backlog(world: World) -> Figure:
     """What pages take while a year's hours wait to be filled, each marked by many batches."""
-    paths = [
-        path
-        for page in PAGES
-        for path in _parts(world, f"{page}{'&' if '?' in page else '?'}{RANGES['30 days']}")
-    ]
-    usual = _median(world, paths)
+    paths = [path for page in PAGES for path in _parts(world, page, RANGES["30 days"])]
+
+    def median() -> float:
+        return statistics.median(_seconds(world, paths) for _ in range(ROUNDS // 3))
+
+    usual = median()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO dirty_bucket (bucket_start, marked_at) SELECT bucket_start, clock_timestamp()"
@@ -128,7 +124,7 @@ def _backlog(world: World) -> Figure:
         )
         marks = cursor.rowcount
         cursor.execute("ANALYZE dirty_bucket")
-        waiting = _median(world, paths)
+        waiting = median()
         cursor.execute("TRUNCATE dirty_bucket")
     detail = f"{waiting * 1000:.0f} ms over {usual * 1000:.0f} ms; {marks:,} marks"
     return Figure(
@@ -136,20 +132,19 @@ def _backlog(world: World) -> Figure:
     )
 
 
-def _median(world: World, paths: list[str]) -> float:
-    taken = []
-    for _ in range(ROUNDS // 3):
-        _new_data()
-        started = time.perf_counter()
-        for path in paths:
-            world.get(path)
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+def _seconds(world: World, paths: list[str]) -> float:
+    """What these take one after another, for the first to look since new data came in."""
+    _new_data()
+    started = time.perf_counter()
+    for path in paths:
+        world.get(path)
+    return time.perf_counter() - started
 
 
-def _parts(world: World, address: str) -> list[str]:
+def _parts(world: World, page: str, query: str) -> list[str]:
     """The addresses of a page and its panels. All are asked once: that is what makes reports wanted; the worker makes
     them, not the page."""
+    address = f"{page}{'&' if '?' in page else '?'}{query}"
     html = world.get(address).decode()
     panels = [path.replace("&amp;", "&") for path in re.findall(r'hx-get="(/panels/[^"]+)"', html)]
     for path in panels:
