@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.product import Product, answers
+from tests.support.product import Product, answers, kill
 
 pytestmark = [
     pytest.mark.integration,
@@ -101,8 +101,7 @@ def test_a_part_that_dies_is_started_again(product: Make) -> None:
     for name in ("granian", "celery -A dashboard.celery worker", "celery -A dashboard.celery beat"):
         victims = app.running(name)
         assert victims, name
-        for pid in victims:
-            os.kill(pid, signal.SIGKILL)
+        kill(victims)
         app.wait_for(re.compile("stopped .* starting it again"), 20)
         deadline = time.monotonic() + 20
         while not (app.running(name) - victims and answers(app.port)):
@@ -114,9 +113,11 @@ def test_a_part_that_dies_is_started_again(product: Make) -> None:
 
 def test_a_database_that_dies_is_started_again(product: Make) -> None:
     app = product().start()
-    for pid, command in app.processes().items():
-        if "postgres" in command and "guard" not in command and "-D" in command:
-            os.kill(pid, signal.SIGKILL)
+    kill(
+        pid
+        for pid, command in app.processes().items()
+        if "postgres" in command and "guard" not in command and "-D" in command
+    )
     app.wait_for(re.compile("database stopped"), 20)
     deadline = time.monotonic() + 30
     while app.request("GET", "/readyz")[0] != 200:

@@ -18,7 +18,7 @@ import pytest
 
 from dashboard.embedded import Cluster
 from dashboard.embedded_host import DatabaseError, explain_text, works_in
-from tests.support.product import ROOT, processes_of
+from tests.support.product import ROOT, kill, processes_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("processes")]
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -70,8 +70,7 @@ def home(template: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="breakeven-pg-"))
     copy_installation(template, folder)
     yield folder
-    for pid in processes_of(folder):
-        os.kill(pid, signal.SIGKILL)
+    kill(processes_of(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -144,8 +143,7 @@ def test_committed_rows_survive_kill_9_of_every_process(home: Path) -> None:
     cluster.acquire()
     with psycopg.connect(cluster.url()) as connection:
         connection.execute("UPDATE kept SET n = 43")
-    for pid in processes_of(home):
-        os.kill(pid, signal.SIGKILL)
+    kill(processes_of(home))
     cluster.release()
     assert (home / "postgres" / "postmaster.pid").exists()
     with quiet(home).use() as again:
@@ -159,9 +157,7 @@ def test_orphans_of_a_killed_server_do_not_block_the_next_one(home: Path) -> Non
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         backend = connection.info.backend_pid
         os.kill(backend, signal.SIGSTOP)  # cannot notice that its server is gone
-        for pid, line in processes_of(home).items():
-            if "guard" in line or "bin/postgres -D" in line:
-                os.kill(pid, signal.SIGKILL)
+        kill(pid for pid, line in processes_of(home).items() if "guard" in line or "bin/postgres -D" in line)
         cluster.release()
         with quiet(home).use() as again:
             assert number(again, "SELECT n FROM kept") == 42
@@ -180,9 +176,7 @@ def test_a_stale_file_that_names_a_living_process_does_not_block_the_start(home:
 def test_a_server_whose_guard_was_killed_ends_too(home: Path) -> None:
     cluster = quiet(home)
     cluster.acquire()
-    for pid, line in processes_of(home).items():
-        if "embedded_guard" in line:
-            os.kill(pid, signal.SIGKILL)
+    kill(pid for pid, line in processes_of(home).items() if "embedded_guard" in line)
     deadline = time.monotonic() + 20
     while cluster.alive() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +145,7 @@ class Product:
 
     def kill_everything(self) -> None:
         for _ in range(3):
-            for pid in self.processes():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            kill(self.processes())
         if self.process is not None:
             self.process.wait(10)
 
@@ -158,6 +154,13 @@ class Product:
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return left
+
+
+def kill(pids: Iterable[int]) -> None:
+    """kill -9 of each; who has ended since they were listed needs none."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def processes_of(home: Path) -> dict[int, str]:
