@@ -16,7 +16,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from dashboard import keys, pricebook
+from dashboard import keys, numbers, pricebook
 from dashboard.filters import RANGES, TAG_PREFIX
 from dashboard.panels import REGISTRY, shape
 from dashboard.panels import run as panels
@@ -202,19 +202,21 @@ def elsewhere(request: HttpRequest, ask: Ask, outcomes: Outcomes) -> HttpRespons
     """Where to go instead of an empty page: the way to the first event, or all of time when nobody chose a range."""
     if any(outcome.state != "empty" for outcome in outcomes.values()):
         return None
-    if int(ledger.totals()["received"]) == 0:
-        return _welcome(request, ask)
+    books = ledger.totals()
+    if int(books["stored"]) == 0:  # also when a first try was rejected: no other range has anything
+        return _welcome(request, ask, int(books["rejected"]))
     chosen = {"range", "start", "end"} & request.GET.keys() or ask.filters.where
     if chosen or not freshness.state().up_to_date:  # what has just arrived is about to appear by itself
         return None
     return redirect(ask.link(ask.filters.with_range("all", ask.today)))
 
 
-def _welcome(request: HttpRequest, ask: Ask) -> HttpResponse:
+def _welcome(request: HttpRequest, ask: Ask, rejected: int) -> HttpResponse:
     secret = ""
     if request.method == "POST" and ask.staff:
         _, secret = keys.create_key("first events", "ingest")
     context = {"page": ask.page, "title": TITLES[ask.page], "ask": ask}
+    context["rejected"] = numbers.count(rejected) if rejected else ""
     return render(
         request, "dashboard/welcome.html", {**context, **samples.first_event(request, secret, ask.now)}
     )

@@ -11,6 +11,7 @@ from django.test import Client
 
 from dashboard.panels import REGISTRY
 from dashboard.views.pages import PAGE_ROWS
+from ingest.auth import create_key
 from ingest.fill import fill_due
 from ingest.models import ApiKey
 from tests.support.builders import T0, make_event, settle
@@ -36,6 +37,18 @@ def test_before_the_first_event_the_page_says_how_to_send_it() -> None:
     assert "Nothing has arrived yet" in text
     # Commands that work beside the running product, which `make demo` would not.
     assert ".venv/bin/python manage.py import_logs" in text and ".venv/bin/python manage.py demo" in text
+
+
+def test_a_first_try_that_was_rejected_is_told_with_the_way_to_the_next() -> None:
+    event = {"model": "claude-sonnet-4-6", "usage": {"input_tokens": 1, "output_tokens": 1}}  # but no time
+    headers = {"Authorization": f"Bearer {create_key('first', 'ingest')[1]}"}
+    sent = Client().post("/api/v1/events", event, content_type="application/json", headers=headers)
+    assert sent.status_code == 422
+    answer = signed_in().get("/")
+    text = text_of(answer)
+    assert "Nothing is stored yet" in text and "was rejected (1): Settings says why" in text
+    assert 'href="/settings/#rejected"' in answer.content.decode()
+    assert "Send one event" in text and "Choose a longer range" not in text
 
 
 def test_the_curl_line_with_its_fresh_key_works_as_it_stands() -> None:
